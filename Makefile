@@ -1,0 +1,45 @@
+# Everboot: `make demo` shows an update and its fallbacks, `make test` runs every check.
+# Each target sets up what it needs; a machine needs Node with npm, make and git.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+NODE := $(CURDIR)/node_modules/.bin/node
+
+.PHONY: help setup demo test check format build bench clean
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make setup   install the npm packages, a pinned Node 24 among them
+setup: node_modules/.everboot-setup
+node_modules/.everboot-setup: package-lock.json
+	@npm ci --no-audit --no-fund
+	@touch $@
+
+## make demo    hub and emulated board: update, commit, bad updates, fallback
+demo: setup
+	@$(NODE) everboot.ts demo $(DEMO)
+
+## make test    lint, types and all tests (installs missing system tools when root on Debian)
+test: check
+	@$(NODE) test/host-tools.ts
+	@vitest run $(TESTS)
+
+## make check   format, lint and types
+check: setup
+	@biome check .
+	@tsc
+
+## make format  write the format that `make check` asks for
+format: setup
+	@biome check --write .
+
+## make build   the JavaScript that the npm package ships, into dist/
+build: setup
+	@rm -rf dist
+	@tsc -p tsconfig.build.json
+
+## make bench   every benchmark under bench/, JSON lines
+bench: setup
+	@for file in bench/*.ts; do $(NODE) "$$file" || exit 1; done
+
+clean:
+	@rm -rf dist coverage

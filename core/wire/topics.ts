@@ -1,0 +1,33 @@
+/**
+ * The MQTT topics, all below `eb/1/`.
+ * Promise: a topic is only made from, and only read back as, a safe device or skill id.
+ * Leaves to others: who may use which topic (hub/broker/acl.ts) and the payloads (messages.ts).
+ */
+import { assert } from '../assert.ts'
+import { safeName } from '../units.ts'
+
+export const deviceTopics = ['desired', 'status', 'ack', 'presence', 'telemetry', 'cmd'] as const
+export type DeviceTopic = (typeof deviceTopics)[number]
+
+/** `eb/1/d/{id}/{kind}`. */
+export function deviceTopic(deviceId: string, kind: DeviceTopic): string {
+  assert(safeName.test(deviceId), `device id ${JSON.stringify(deviceId)}`)
+  return `eb/1/d/${deviceId}/${kind}`
+}
+
+/** What the hub subscribes to, to hear every device. */
+export function allDevices(kind: DeviceTopic): string {
+  return `eb/1/d/+/${kind}`
+}
+
+/** @returns null when the topic is not a device topic. */
+export function parseDeviceTopic(
+  topic: string,
+): { readonly deviceId: string; readonly kind: DeviceTopic } | null {
+  const parts = topic.split('/', 6)
+  const [root, version, family, deviceId, kind] = parts
+  if (parts.length !== 5 || root !== 'eb' || version !== '1' || family !== 'd') return null
+  if (deviceId === undefined || !safeName.test(deviceId)) return null
+  const known = deviceTopics.find((it) => it === kind)
+  return known === undefined ? null : { deviceId, kind: known }
+}
