@@ -1,0 +1,128 @@
+/**
+ * What a command of the command line is: name, options, help text, action.
+ * Promise: every command has `--help` and `--json`, is parsed by the same rules and fails by coded errors.
+ * Leaves to others: terminal and process (`everboot.ts`), the actions themselves (each `cli`).
+ */
+import { parseArgs } from 'node:util'
+import { raise } from './errors.ts'
+
+export interface CommandIo {
+  /** A line for standard output. */
+  out(line: string): void
+  /** A line for standard error: progress, warnings. */
+  err(line: string): void
+  /** Standard error is a terminal: progress bars may be drawn with `draw`. */
+  readonly terminal: boolean
+  readonly columns: number
+  /** Rewrites the last line of the terminal; only when `terminal`. */
+  draw(line: string): void
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Aborted at SIGINT, SIGTERM or SIGHUP. */
+  readonly interrupted: AbortSignal
+}
+
+export interface CommandOption {
+  readonly type: 'string' | 'boolean'
+  readonly multiple?: boolean
+  /** Name of the value in the help: `DIR`. */
+  readonly value?: string
+  readonly means: string
+}
+
+export interface CommandInput {
+  readonly positionals: readonly string[]
+  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
+  readonly json: boolean
+  readonly io: CommandIo
+}
+
+export interface Command {
+  /** `image build` */
+  readonly name: string
+  readonly summary: string
+  /** `ROOTFS` or empty. */
+  readonly positionals: string
+  readonly positionalsMin: number
+  readonly positionalsMax: number
+  readonly options: Readonly<Record<string, CommandOption>>
+  /** Further help: examples, exit statuses that mean something special. */
+  readonly notes?: string
+  /** @returns the exit status; expected failures are thrown as `EverbootError`. */
+  run(input: CommandInput): Promise<number>
+}
+
+const common: Readonly<Record<string, CommandOption>> = {
+  json: { type: 'boolean', means: 'print one JSON object instead of text' },
+  help: { type: 'boolean', means: 'show this help' },
+}
+
+/** @param args what follows the command's name. @throws EverbootError EB-USAGE. */
+export function parseCommand(command: Command, args: readonly string[]): Omit<CommandInput, 'io'> {
+  const options = Object.fromEntries(
+    Object.entries({ ...command.options, ...common }).map(([name, it]) => [
+      name,
+      { type: it.type, multiple: it.multiple ?? false },
+    ]),
+  )
+  let parsed: ReturnType<typeof parseArgs>
+  try {
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  } catch (caught) {
+    const [first = ''] = (caught as Error).message.split('. ')
+    raise('EB-USAGE', `everboot ${command.name}: ${first}`, { todo: `see everboot ${command.name} --help` })
+  }
+  const { positionals, values } = parsed
+  const few = positionals.length < command.positionalsMin
+  if (values['help'] !== true && (few || positionals.length > command.positionalsMax)) {
+    const wanted = command.positionals === '' ? 'no arguments' : command.positionals
+    raise('EB-USAGE', `everboot ${command.name} takes ${wanted}, got ${positionals.length} arguments`, {
+      todo: `see everboot ${command.name} --help`,
+    })
+  }
+  return { positionals, values, json: values['json'] === true }
+}
+
+/** The text of an option, or undefined. */
+export function textOption(input: CommandInput, name: string): string | undefined {
+  const value = input.values[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** The text of an option that must be given. @throws EverbootError EB-USAGE. */
+export function requiredOption(input: CommandInput, name: string): string {
+  return textOption(input, name) ?? raise('EB-USAGE', `--${name} is missing`)
+}
+
+/** All texts of an option that may be repeated. */
+export function listOption(input: CommandInput, name: string): readonly string[] {
+  const value = input.values[name]
+  return Array.isArray(value) ? value.filter((it): it is string => typeof it === 'string') : []
+}
+
+export function flagOption(input: CommandInput, name: string): boolean {
+  return input.values[name] === true
+}
+
+/** A whole number from `min` to `max`, or undefined when the option is absent. @throws EverbootError EB-USAGE. */
+export function numberOption(
+  input: CommandInput,
+  name: string,
+  min: number,
+  max: number,
+): number | undefined {
+  const value = textOption(input, name)
+  if (value === undefined) return undefined
+  const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN
+  if (Number.isSafeInteger(number) && number >= min && number <= max) return number
+  raise('EB-USAGE', `--${name} is ${JSON.stringify(value)}, not a whole number from ${min} to ${max}`)
+}
+
+export function helpText(command: Command): string {
+  const rows = Object.entries({ ...command.options, ...common }).map(([name, it]) => {
+    const left = `  --${name}${it.type === 'string' ? ` ${it.value ?? 'VALUE'}` : ''}`
+    return `${left.padEnd(28)} ${it.means}${it.multiple ? ' (may be repeated)' : ''}`
+  })
+  const usage = `everboot ${command.name} ${command.positionals}`.trim()
+  const notes = command.notes === undefined ? '' : `\n\n${command.notes.trim()}`
+  return `${command.summary}\n\nUsage: ${usage} [options]\n\n${rows.join('\n')}${notes}`
+}
