@@ -48,7 +48,7 @@ export const downloadLimits = {
   progressBytes: 8 * MiB,
   progressMs: seconds(2),
   /** On links slower than this every piece is made durable at once. */
-  slowLinkBytesPerSecond: 8 * KiB,
+  slowLinkBytesPerSecond: 64 * KiB,
   reportMs: seconds(2),
 } as const
 

@@ -55,14 +55,14 @@ const assignedRelease = v.object({
 export type AssignedRelease = v.InferOutput<typeof assignedRelease>
 
 /** `d/{id}/desired`, retained: the whole wish. `seq` names the attempt. */
-const desired = v.object({
+export const desiredSchema = v.object({
   v: version,
   seq: v.pipe(count, v.minValue(1)),
   release: assignedRelease,
   /** Bytes per second the device may use for it; absent: as fast as it can. */
   throttle: v.optional(v.pipe(count, v.minValue(1))),
 })
-export type Desired = v.InferOutput<typeof desired>
+export type Desired = v.InferOutput<typeof desiredSchema>
 
 /** What a device knows about a slot. */
 const slotReport = v.object({
@@ -84,13 +84,13 @@ const progress = v.object({
 })
 export type Progress = v.InferOutput<typeof progress>
 
-const evidence = v.object({
+export const evidenceSchema = v.object({
   check: v.optional(text),
   output: v.optional(longText),
   console: v.optional(longText),
   bootTrace: v.optional(longText),
 })
-export type Evidence = v.InferOutput<typeof evidence>
+export type Evidence = v.InferOutput<typeof evidenceSchema>
 
 /** The one final report of an attempt. */
 const report = v.object({
@@ -99,12 +99,12 @@ const report = v.object({
   result: v.picklist(['ok', 'failed']),
   code: v.optional(code),
   what: v.optional(text),
-  evidence: v.optional(evidence),
+  evidence: v.optional(evidenceSchema),
 })
 export type Report = v.InferOutput<typeof report>
 
 /** `d/{id}/status`: a snapshot of the device; key (bootId, seq). `seq` rises over the life of the device. */
-const status = v.object({
+export const statusSchema = v.object({
   v: version,
   bootId: id,
   seq: v.pipe(count, v.minValue(1)),
@@ -119,9 +119,9 @@ const status = v.object({
   finished: v.nullable(v.object({ seq: count, result: v.picklist(['ok', 'failed']) })),
   report: v.optional(report),
   /** Something that happened outside an attempt, such as EB-FELL-BACK. */
-  notice: v.optional(v.object({ code, what: text, evidence: v.optional(evidence) })),
+  notice: v.optional(v.object({ code, what: text, evidence: v.optional(evidenceSchema) })),
 })
-export type Status = v.InferOutput<typeof status>
+export type Status = v.InferOutput<typeof statusSchema>
 
 /** `d/{id}/ack`: the hub has this status in its database. */
 const ack = v.object({ v: version, bootId: id, seq: count })
@@ -164,8 +164,8 @@ function decoder<T>(
   }
 }
 
-export const decodeDesired = decoder('desired', desired)
-export const decodeStatus = decoder('status', status)
+export const decodeDesired = decoder('desired', desiredSchema)
+export const decodeStatus = decoder('status', statusSchema)
 export const decodeAck = decoder('ack', ack)
 export const decodePresence = decoder('presence', presence)
 export const decodeCommand = decoder('command', command)
