@@ -50,6 +50,8 @@ export const downloadLimits = {
   /** On links slower than this every piece is made durable at once. */
   slowLinkBytesPerSecond: 64 * KiB,
   reportMs: seconds(2),
+  /** After a start, pieces this far past the last mark may already be on the medium. */
+  rescanBytes: 24 * MiB,
 } as const
 
 /** The trial of a new system. */
@@ -74,7 +76,63 @@ export const wireLimits = {
   /** A desired `seq` may lie at most this far ahead of the device's trusted time. */
   sequenceAheadMs: days(1),
   ackTimeoutMs: seconds(20),
+  /** A throttle below this would be taken for a stalled transfer. */
+  throttleBytesMin: 4 * KiB,
   keepAliveSeconds: 30,
   reconnectBaseMs: seconds(1),
   reconnectCeilingMs: minutes(2),
+} as const
+
+/** The hub: its fleet, its ports, its history. */
+export const hubLimits = {
+  devicesMax: 20_000,
+  releasesMax: 10_000,
+  /** Ended rollouts beyond this make room for new ones, oldest first. */
+  rolloutsKeptMax: 1_000,
+  /** Attempts of a device held in memory; older ones are in the database. */
+  attemptsKept: 4,
+  bootsKept: 8,
+  /** Statuses and evidences of a device held in the database; more than an outbox can hold back. */
+  statusesKept: 512,
+  evidencesKept: 32,
+  pruneEvery: 32,
+  /** MQTT before and after authentication. */
+  connectPacketBytesMax: 4 * KiB,
+  unauthenticatedBytesMax: 16 * KiB,
+  packetBytesMax: 256 * KiB,
+  presenceBytesMax: KiB,
+  topicLevelsMax: 16,
+  subscriptionsMax: 16,
+  connectionsMax: 16_384,
+  /** Handshake and CONNECT together end within 10 s. */
+  handshakeMs: seconds(5),
+  connectMs: seconds(5),
+  keepAliveSecondsMax: 300,
+  doubleDeliveriesMax: 16,
+  clientBacklogBytesMax: MiB,
+  drainMs: seconds(10),
+  /** HTTP. */
+  requestBytesMax: MiB,
+  headersMs: seconds(10),
+  idleMs: minutes(1),
+  blobStepBytes: 256 * KiB,
+  uploadsMax: 2,
+  uploadBytesMax: 2048 * GiB,
+  pageMax: 1_000,
+  /** SQLite: how long to wait for a lock. */
+  busyMs: seconds(2),
+  /** How long a stopping hub waits for its connections. */
+  shutdownMs: seconds(5),
+  /** The command line as a client of the hub. */
+  answerMs: seconds(30),
+  uploadAnswerMs: minutes(15),
+  pollMs: 500,
+  unreachableMs: minutes(1),
+  rolloutWaitMs: minutes(60),
+  /** Certificates: made anew when less than `renewBeforeMs` is left. */
+  authorityMs: days(20 * 365),
+  certificateMs: days(5 * 365),
+  renewBeforeMs: days(365),
+  /** Boards without a battery clock start years back; validity begins before them. */
+  backdateMs: days(10 * 365),
 } as const
