@@ -22,6 +22,27 @@ export const releaseLimits = {
   indexPagesMax: 16_384,
 } as const
 
+/** Files of keys. */
+export const keyLimits = {
+  keyFileBytesMax: 64 * KiB,
+  devicesMax: releaseLimits.wrapsMax,
+} as const
+
+/** Building a release from an image or a directory. */
+export const buildLimits = {
+  /** Pieces that are read ahead of the one being written, for as many compressors. */
+  piecesInFlight: 4,
+  /** Room of a made filesystem beyond its content: this share of it, and at least this much. */
+  slackShare: 0.1,
+  slackBytesMin: 4 * MiB,
+  filesMax: 2_000_000,
+  /** How long a file system tool may take. */
+  toolMs: minutes(60),
+  toolOutputBytesMax: 64 * KiB,
+  zipDirectoryBytesMax: 16 * MiB,
+  reportMs: 200,
+} as const
+
 /** The slot and the boot partition. */
 export const slotLimits = {
   sealAreaBytes: 64 * KiB,
@@ -135,4 +156,13 @@ export const hubLimits = {
   renewBeforeMs: days(365),
   /** Boards without a battery clock start years back; validity begins before them. */
   backdateMs: days(10 * 365),
+} as const
+
+/** The emulated board and its bootloader. */
+export const boardLimits = {
+  /** Decisions of one boot: look at two slots, rebuild or re-arm, a try for each, start. */
+  bootStepsMax: 12,
+  /** A slot whose images are larger is refused, since it cannot be checked whole in reasonable time. */
+  checkedBytesMax: 16 * GiB,
+  checkStepBytes: MiB,
 } as const

@@ -131,6 +131,8 @@ export interface HandOver {
   readonly slot: SlotId
   /** Different for every boot. */
   readonly bootId: string
+  /** `Clock.monotonicMs()` at the moment this boot began. */
+  readonly bootMs: number
 }
 
 export interface ProgramResult {
@@ -141,6 +143,9 @@ export interface ProgramResult {
   readonly output: string
 }
 
+/** Programs of the integrator that run at fixed points of an update. */
+export type HookName = 'pre-install' | 'post-install' | 'pre-commit' | 'post-rollback'
+
 /** The board itself. */
 export interface Machine {
   handOver(): HandOver
@@ -148,12 +153,14 @@ export interface Machine {
   reboot(): Promise<never>
   /** Tells the watchdog that the system lives. */
   pet(): void
-  /** Runs a hook or a custom check. */
-  run(
-    argv: readonly string[],
+  /** Runs a custom check. */
+  run(argv: readonly string[], deadlineMs: number): Promise<ProgramResult>
+  /** Runs the hook of that name with these variables set. @returns null when the board has no such hook. */
+  hook(
+    name: HookName,
     environment: Readonly<Record<string, string>>,
     deadlineMs: number,
-  ): Promise<ProgramResult>
+  ): Promise<ProgramResult | null>
   /** GET on a local service, by URL or Unix socket (`unix:/run/x.sock:/path`). @returns the HTTP status, null when it does not answer. */
   probe(target: string, deadlineMs: number): Promise<number | null>
   /** Hardware ids that this board answers to. */

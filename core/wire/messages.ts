@@ -60,7 +60,7 @@ export const desiredSchema = v.object({
   seq: v.pipe(count, v.minValue(1)),
   release: assignedRelease,
   /** Bytes per second the device may use for it; absent: as fast as it can. */
-  throttle: v.optional(v.pipe(count, v.minValue(1))),
+  throttle: v.optional(v.pipe(count, v.minValue(wireLimits.throttleBytesMin))),
 })
 export type Desired = v.InferOutput<typeof desiredSchema>
 

@@ -1,0 +1,42 @@
+/**
+ * Why a transfer failed and what may be done about it.
+ * Promise: pure; never a loop on a refusal, never an endless quick retry, always the field's full jitter.
+ */
+import { backoffMs } from '../../core/backoff.ts'
+import type { Fault } from '../../core/errors.ts'
+import { downloadLimits } from '../../core/limits.ts'
+import type { Random } from '../../core/ports.ts'
+
+/** `network`: may be better later. `bytes`: came, but are wrong. `final`: asking again changes nothing. */
+export type FaultClass = 'network' | 'bytes' | 'final'
+
+export interface TransferFault {
+  readonly fault: Fault
+  readonly class: FaultClass
+  /** What the server asked to wait. */
+  readonly retryAfterMs: number | null
+}
+
+export function transferFault(of: FaultClass, it: Fault, retryAfterMs: number | null = null): TransferFault {
+  return { class: of, fault: it, retryAfterMs }
+}
+
+/** What to do after a failure. `wait for the link` ends early when the hub is heard of again. */
+export type RetryDecision =
+  | { readonly kind: 'retry'; readonly waitMs: number }
+  | { readonly kind: 'wait for the link'; readonly waitMs: number }
+  | { readonly kind: 'give up' }
+
+/** @param tries failures so far without progress in between, this one included */
+export function retryDecision(failure: TransferFault, tries: number, random: Random): RetryDecision {
+  if (failure.class === 'final') return { kind: 'give up' }
+  const jitter = backoffMs(
+    tries,
+    { baseMs: downloadLimits.retryBaseMs, ceilingMs: downloadLimits.retryCeilingMs },
+    random,
+  )
+  const asked = Math.min(failure.retryAfterMs ?? 0, downloadLimits.retryCeilingMs)
+  const waitMs = Math.max(jitter, asked)
+  if (tries < downloadLimits.triesPerPiece) return { kind: 'retry', waitMs }
+  return failure.class === 'network' ? { kind: 'wait for the link', waitMs } : { kind: 'give up' }
+}

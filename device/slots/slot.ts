@@ -1,0 +1,72 @@
+/**
+ * What a slot holds: its seal, and whether the images under the seal are intact.
+ * Promise: "intact" means that every block of every image was read from the medium just now and hashes to
+ * the verity root in a seal whose signature holds.
+ * Leaves to others: writing (slot-writer.ts), what follows from it (update/boot-rules.ts).
+ */
+
+import { readWhole } from '../../core/block-io.ts'
+import type { BlockDevice, Disks } from '../../core/ports.ts'
+import { blockBytes, MiB, type SlotId } from '../../core/units.ts'
+import { openSeal, type Seal } from '../../images/release/seal.ts'
+import { sealOffset } from '../../images/release/slot-layout.ts'
+import { verityBuilder } from '../../images/release/verity.ts'
+import type { KeyRing, Verify } from '../../keys/public-key.ts'
+
+/** One read of the intactness check; the memory that it costs. */
+const readBytes = MiB
+
+export interface SlotKeys {
+  readonly ring: KeyRing
+  readonly verify: Verify
+}
+
+/**
+ * @param partition the first partition of the slots, at whose end the seal lies
+ * @returns null when the slot holds no valid seal
+ * @throws EverbootError when the device cannot be opened or read
+ */
+export async function readSeal(
+  disks: Disks,
+  slot: SlotId,
+  partition: string,
+  keys: SlotKeys,
+): Promise<Seal | null> {
+  const device = await disks.openSlot(slot, partition, 'read')
+  try {
+    const area = device.allocate(blockBytes)
+    await readWhole(device, sealOffset(device.sizeBytes), area, 'the slot')
+    const opened = openSeal(area, keys.ring, keys.verify)
+    return opened.ok ? opened.value : null
+  } finally {
+    await device.close()
+  }
+}
+
+/** Re-reads every image of a slot. @throws EverbootError when a device cannot be opened; a read error means "no". */
+export async function isIntact(disks: Disks, slot: SlotId, seal: Seal): Promise<boolean> {
+  for (const image of seal.images) {
+    const device = await disks.openSlot(slot, image.name, 'read')
+    try {
+      if (image.paddedBytes > device.sizeBytes) return false
+      const root = await rootOf(device, image.paddedBytes)
+      if (root !== image.verityRoot) return false
+    } catch {
+      return false
+    } finally {
+      await device.close()
+    }
+  }
+  return true
+}
+
+async function rootOf(device: BlockDevice, paddedBytes: number): Promise<string> {
+  const builder = verityBuilder(paddedBytes)
+  const buffer = device.allocate(Math.min(readBytes, paddedBytes))
+  for (let offset = 0; offset < paddedBytes; offset += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, paddedBytes - offset))
+    await readWhole(device, offset, part, 'the slot')
+    builder.update(part)
+  }
+  return builder.finish()
+}
