@@ -2,7 +2,7 @@
  * Every limit by name: sizes, counts, deadlines. Bytes and milliseconds unless the name says otherwise.
  * Promise: no loop, queue, retry, buffer or wait in Everboot is without one of these.
  */
-import { days, GiB, KiB, MiB, minutes, seconds } from './units.ts'
+import { days, GiB, hours, KiB, MiB, minutes, seconds } from './units.ts'
 
 /** What a release may look like. */
 export const releaseLimits = {
@@ -165,4 +165,9 @@ export const boardLimits = {
   /** A slot whose images are larger is refused, since it cannot be checked whole in reasonable time. */
   checkedBytesMax: 16 * GiB,
   checkStepBytes: MiB,
+  /** One system tool: mkfs, e2fsck, debugfs, losetup, mount. */
+  toolMs: minutes(2),
+  toolOutputBytesMax: MiB,
+  /** Any time that a board maker may set. */
+  settingMsMax: hours(24),
 } as const
