@@ -347,6 +347,14 @@ export function raise(
   throw new EverbootError(fault(code, what, options.todo), { cause: options.cause })
 }
 
+/** The value of a result. @throws EverbootError the fault of a failed one. */
+export function orThrow<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: Fault },
+): T {
+  if (result.ok) return result.value
+  throw new EverbootError(result.error)
+}
+
 /** The fault inside a caught value; anything else is a bug and becomes `EB-INTERNAL`. */
 export function faultOf(caught: unknown): Fault {
   if (caught instanceof EverbootError) return caught.fault

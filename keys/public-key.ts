@@ -32,6 +32,12 @@ export function keyIdOf(key: PublicKey): string {
   return createHash('sha256').update(canonicalBytes(key)).digest('hex')
 }
 
+/** The id of an RSA public key in PEM, by the same rule (TUF 1.0, `rsassa-pss-sha256`). */
+export function rsaKeyIdOf(pem: string): string {
+  const key = { keytype: 'rsa', scheme: 'rsassa-pss-sha256', keyval: { public: pem } }
+  return createHash('sha256').update(canonicalBytes(key)).digest('hex')
+}
+
 /** The 32 bytes of a key, or null when it is not a well-formed Ed25519 key. */
 export function rawKeyOf(key: PublicKey): Uint8Array | null {
   if (key.keytype !== 'ed25519' || key.scheme !== 'ed25519' || !isDigest(key.keyval.public)) return null

@@ -8,7 +8,7 @@ import * as v from 'valibot'
 import { type Fault, fault } from '../core/errors.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { isDigest } from '../core/units.ts'
-import { type KeyRing, keyIdOf, rawKeyOf } from './public-key.ts'
+import { type KeyRing, keyIdOf, rawKeyOf, rsaKeyIdOf } from './public-key.ts'
 
 const publicKey = v.strictObject({
   keytype: v.literal('ed25519'),
@@ -54,7 +54,12 @@ export function decodeTrust(bytes: Uint8Array, path: string): Result<Trust, Faul
   if (!release.ok) return release
   const seal = ringOf(parsed.output.seal, 'seal', path)
   if (!seal.ok) return seal
-  return ok({ release: release.value, seal: seal.value, rsa: new Map(Object.entries(parsed.output.rsa)) })
+  const rsa = new Map(Object.entries(parsed.output.rsa))
+  for (const [id, pem] of rsa) {
+    if (rsaKeyIdOf(pem) === id) continue
+    return fail(fault('EB-KEY', `trust file ${path}: RSA key ${id.slice(0, 8)} does not have its own id`))
+  }
+  return ok({ release: release.value, seal: seal.value, rsa })
 }
 
 function ringOf(it: TrustFile['release'], name: string, path: string): Result<KeyRing, Fault> {

@@ -17,7 +17,9 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
 const small = v.pipe(count, v.maxValue(slotLimits.numberMax))
 const name = v.pipe(v.string(), v.regex(safeName))
-const shortName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,31}$/), v.regex(safeName))
+/** Products, versions and image names: what fits a seal. */
+export const shortNameForm = /^[A-Za-z0-9._-]{1,31}$/
+const shortName = v.pipe(v.string(), v.regex(shortNameForm), v.regex(safeName))
 const digest = v.custom<Digest>(
   (input) => typeof input === 'string' && isDigest(input),
   'not a SHA-256 in hex',
@@ -78,8 +80,15 @@ export type Manifest = v.InferOutput<typeof manifest>
  */
 export function openManifest(bytes: Uint8Array, ring: KeyRing, verify: Verify): Result<Manifest, Fault> {
   const opened = openEnvelope(bytes, releaseLimits.manifestBytesMax, ring, verify, 'the manifest')
-  if (!opened.ok) return opened
-  const signed = opened.value as Record<string, unknown>
+  return opened.ok ? readManifest(opened.value) : opened
+}
+
+/**
+ * Form and agreement only: for the publisher, before signing, and for looking at a release without its keys.
+ * @param document the `signed` part of an envelope. @returns the manifest, or EB-UNSUPPORTED, EB-MANIFEST
+ */
+export function readManifest(document: unknown): Result<Manifest, Fault> {
+  const signed = document as Record<string, unknown>
   if (signed['_type'] !== 'everboot-release' || signed['format'] !== 1) {
     const found = `${JSON.stringify(signed['_type'])} format ${JSON.stringify(signed['format'])}`
     return fail(fault('EB-UNSUPPORTED', `the manifest is ${found}, not "everboot-release" format 1`))
@@ -99,13 +108,16 @@ function disagreement(it: Manifest): string | null {
   if (new Set(it.blobs.map((one) => one.id)).size !== it.blobs.length) return 'two blobs of one id'
   for (const one of it.images) {
     if (one.paddedBytes !== roundUp(one.bytes, blockBytes)) return `image ${one.name}: padded size`
-    if (!it.blobs.some((its) => its.image === one.name)) return `image ${one.name} has no blob`
+    const full = it.blobs.filter((its) => its.image === one.name && its.kind === 'full').length
+    if (full !== 1) return `image ${one.name} has ${full} full blobs`
     if ((it.profile === 'kindle') !== (one.rsa !== undefined))
       return `image ${one.name}: RSA signature and profile`
   }
   for (const one of it.blobs) {
     const target = it.images.find((its) => its.name === one.image)
     if (target === undefined) return `blob ${one.id} is for no image`
+    if ((it.profile === 'kindle') !== (one.suite === 'aes-256-cbc'))
+      return `blob ${one.id}: suite and profile`
     if (one.pieces !== Math.ceil(target.paddedBytes / one.pieceBytes))
       return `blob ${one.id}: number of pieces`
     if (one.index.pages.length !== pageCount(one.pieces)) return `blob ${one.id}: number of index pages`

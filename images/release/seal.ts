@@ -41,6 +41,11 @@ const imageEntryBytes = 80
 const noFloor = 0xffff_ffff_ffff_ffffn
 const textForm = /^[A-Za-z0-9._-]+$/
 
+/** Length of a seal, padding apart. */
+export function sealBytes(images: number): number {
+  return headBytes + images * imageEntryBytes + 96
+}
+
 /** @returns the seal as it is put into a manifest and written to slots (without the padding). */
 export function encodeSeal(seal: Seal, signer: Signer): Uint8Array {
   const signedBytes = headBytes + seal.images.length * imageEntryBytes
