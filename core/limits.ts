@@ -35,6 +35,9 @@ export const buildLimits = {
   /** Room of a made filesystem beyond its content: this share of it, and at least this much. */
   slackShare: 0.1,
   slackBytesMin: 4 * MiB,
+  /** A filesystem that turns out too small is made again this much larger, so many times. */
+  sizeGrowth: 1.25,
+  sizeAttemptsMax: 4,
   filesMax: 2_000_000,
   /** How long a file system tool may take. */
   toolMs: minutes(60),
@@ -85,6 +88,7 @@ export const trialLimits = {
   hookMs: minutes(2),
   hookOutputBytesMax: 16 * KiB,
   checkMs: seconds(10),
+  checkEveryMs: 250,
   consoleTailBytesMax: 8 * KiB,
 } as const
 
@@ -96,10 +100,13 @@ export const wireLimits = {
   outboxMessagesMax: 256,
   /** A desired `seq` may lie at most this far ahead of the device's trusted time. */
   sequenceAheadMs: days(1),
+  /** Without a clock that can be trusted only this much is refused. */
+  sequenceAheadBlindMs: days(3650),
   ackTimeoutMs: seconds(20),
   /** A throttle below this would be taken for a stalled transfer. */
   throttleBytesMin: 4 * KiB,
   keepAliveSeconds: 30,
+  connectMs: seconds(15),
   reconnectBaseMs: seconds(1),
   reconnectCeilingMs: minutes(2),
 } as const
@@ -132,6 +139,8 @@ export const hubLimits = {
   doubleDeliveriesMax: 16,
   clientBacklogBytesMax: MiB,
   drainMs: seconds(10),
+  /** Log lines of one kind of event. */
+  eventsPerSecond: 20,
   /** HTTP. */
   requestBytesMax: MiB,
   headersMs: seconds(10),
@@ -168,6 +177,35 @@ export const boardLimits = {
   /** One system tool: mkfs, e2fsck, debugfs, losetup, mount. */
   toolMs: minutes(2),
   toolOutputBytesMax: MiB,
+  /** Killing everything of a boot, releasing a mount or a loop device. */
+  killMs: seconds(5),
+  releaseMs: seconds(10),
+  /** Looking again while waiting for the kernel. */
+  lookAgainMs: 20,
+  watchdogMs: seconds(15),
+  /** Before the next boot when no slot can be started, or when a boot ended sooner than this. */
+  pauseMs: seconds(1),
+  noSlotPauseMs: seconds(5),
+  bootMsMin: 500,
+  consoleBytesMax: 8 * MiB,
+  consoleLineBytesMax: 4 * KiB,
+  tracesKept: 4,
+  powerWordMax: 64,
+  /** Slots kept unpacked in plain emulation. */
+  unpackedMax: 3,
+  controlRequestBytesMax: 4 * KiB,
+  controlAnswerBytesMax: 256 * KiB,
+  /** A status hashes executables; a reset waits for the old boot to be gone. */
+  controlMs: seconds(30),
+  /** What the kernel takes for the path of a socket, its end included. */
+  socketPathBytesMax: 108,
+  processesMax: 4_096,
+  hashesKept: 16,
+  identityBytesMax: 64 * KiB,
+  /** Room in a slot beyond the factory image, for larger releases. */
+  slotSpareBytes: 64 * MiB,
+  bootPartitionBytes: 4 * MiB,
+  dataPartitionBytes: 64 * MiB,
   /** Any time that a board maker may set. */
   settingMsMax: hours(24),
 } as const

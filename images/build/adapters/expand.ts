@@ -1,0 +1,155 @@
+/**
+ * Compressed images (`.gz`, `.zst`, `.zip` with one image inside) expanded into a sparse file, and the pieces
+ * compressed for a release.
+ * Promise: streams; checksums of the archive are checked; a truncated or damaged archive is EB-IMAGE.
+ * Leaves to others: which form a file has (image-input.ts).
+ */
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import {
+  constants,
+  crc32,
+  createGunzip,
+  createInflateRaw,
+  createZstdDecompress,
+  zstdCompress,
+} from 'node:zlib'
+import { EverbootError, raise } from '../../../core/errors.ts'
+import { releaseLimits } from '../../../core/limits.ts'
+import { KiB } from '../../../core/units.ts'
+import type { FileSource } from '../../release/adapters/file-bytes.ts'
+import { findZipImage } from '../zip-directory.ts'
+
+/** How an image may come. */
+export type Packing = 'gz' | 'zst' | 'zip'
+
+export interface ExpandJob {
+  readonly archive: FileSource
+  readonly packing: Packing
+  /** File to make. */
+  readonly out: string
+  readonly signal: AbortSignal
+  /** Told how many bytes of the archive are read. */
+  readonly progress: (bytes: number) => void
+}
+
+/** @throws EverbootError EB-IMAGE, EB-FILE, EB-CANCELLED */
+export async function expandImage(job: ExpandJob): Promise<void> {
+  const sink = await sparseFile(job.out)
+  try {
+    if (job.packing === 'zip') await expandZip(job, sink)
+    else await expandStream(job, 0, job.archive.bytes, decoderOf(job.packing), (bytes) => sink.write(bytes))
+    await sink.finish()
+  } catch (caught) {
+    if (caught instanceof EverbootError) throw caught
+    if (job.signal.aborted)
+      raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`, { cause: caught })
+    raise('EB-IMAGE', `${job.archive.name} cannot be expanded: ${(caught as Error).message}`, {
+      cause: caught,
+    })
+  } finally {
+    await sink.close()
+  }
+}
+
+const compressAsync = promisify(zstdCompress)
+
+/** zstd on the threads of libuv, so that several pieces are under way. @returns null when it does not get smaller. */
+export async function compressOnThreads(raw: Uint8Array, level: number): Promise<Uint8Array | null> {
+  const packed = await compressAsync(raw, {
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+    chunkSize: releaseLimits.pieceBytesMax,
+  })
+  return packed.length < raw.length ? packed : null
+}
+
+function decoderOf(packing: 'gz' | 'zst'): NodeJS.ReadWriteStream {
+  const chunkSize = 256 * KiB
+  return packing === 'gz' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize })
+}
+
+async function expandZip(job: ExpandJob, sink: SparseFile): Promise<void> {
+  const entry = await findZipImage(job.archive)
+  let checksum = 0
+  const take = async (bytes: Uint8Array): Promise<void> => {
+    checksum = crc32(bytes, checksum)
+    await sink.write(bytes)
+  }
+  const decoder = entry.deflated ? createInflateRaw({ chunkSize: 256 * KiB }) : null
+  await expandStream(job, entry.offset, entry.packedBytes, decoder, take)
+  if (sink.written() === entry.bytes && checksum === entry.crc32) return
+  raise('EB-IMAGE', `${entry.name} in ${job.archive.name} is damaged: length or CRC differs`)
+}
+
+async function expandStream(
+  job: ExpandJob,
+  start: number,
+  bytes: number,
+  decoder: NodeJS.ReadWriteStream | null,
+  take: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  let done = 0
+  const packed =
+    bytes === 0
+      ? Readable.from([])
+      : createReadStream(job.archive.name, { start, end: start + bytes - 1, highWaterMark: 256 * KiB })
+  const counted = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      done += chunk.length
+      job.progress(done)
+      yield chunk
+    }
+  }
+  const store = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of chunks) await take(chunk)
+  }
+  const { signal } = job
+  if (decoder === null) await pipeline(packed, counted, store, { signal })
+  else await pipeline(packed, counted, decoder, store, { signal })
+}
+
+interface SparseFile {
+  write(bytes: Uint8Array): Promise<void>
+  /** Bytes taken so far. */
+  written(): number
+  /** Sets the length. */
+  finish(): Promise<void>
+  close(): Promise<void>
+}
+
+const stepBytes = 64 * KiB
+
+/** A new file in which steps of zeros become holes. */
+async function sparseFile(path: string): Promise<SparseFile> {
+  let handle: FileHandle
+  try {
+    handle = await open(path, 'w', 0o600)
+  } catch (cause) {
+    raise('EB-FILE', `${path} cannot be made: ${(cause as Error).message}`, { cause })
+  }
+  const zeros = Buffer.alloc(stepBytes)
+  let total = 0
+  const put = async (bytes: Uint8Array): Promise<void> => {
+    if (Buffer.compare(bytes, zeros.subarray(0, bytes.length)) !== 0) {
+      let done = 0
+      while (done < bytes.length) {
+        done += (await handle.write(bytes, done, bytes.length - done, total + done)).bytesWritten
+      }
+    }
+    total += bytes.length
+  }
+  return {
+    async write(bytes) {
+      if (total + bytes.length > releaseLimits.imageBytesMax) {
+        raise('EB-IMAGE', `the image is longer than ${releaseLimits.imageBytesMax} bytes`)
+      }
+      for (let at = 0; at < bytes.length; at += stepBytes) await put(bytes.subarray(at, at + stepBytes))
+    },
+    written: () => total,
+    finish: () => handle.truncate(total),
+    close: () => handle.close(),
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The system tools that Everboot calls, and the Debian packages they come in.
+ * Promise: a missing tool is installed when that is allowed and possible (root on Debian), else named with its
+ * package (EB-TOOL-MISSING); nothing else on the machine is changed.
+ * Leaves to others: running the tools (run-tool.ts).
+ */
+import { access, constants } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { raise } from '../../../core/errors.ts'
+import { runTool } from './run-tool.ts'
+
+const packages = {
+  'mkfs.ext4': 'e2fsprogs',
+  debugfs: 'e2fsprogs',
+  dumpe2fs: 'e2fsprogs',
+  e2fsck: 'e2fsprogs',
+  mksquashfs: 'squashfs-tools',
+  unsquashfs: 'squashfs-tools',
+  veritysetup: 'cryptsetup-bin',
+  fw_printenv: 'libubootenv-tool',
+  losetup: 'mount',
+  mount: 'mount',
+  umount: 'mount',
+  unshare: 'util-linux',
+  setpriv: 'util-linux',
+  openssl: 'openssl',
+  zstd: 'zstd',
+  ldd: 'libc-bin',
+} as const
+
+export type HostTool = keyof typeof packages
+export const hostTools = Object.keys(packages) as readonly HostTool[]
+
+/** Where system tools lie besides PATH: users' PATH often lacks them. */
+const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
+
+export interface FoundTools {
+  /** The file of each tool asked for. */
+  path(tool: HostTool): string
+  /** Debian packages that were installed for it. */
+  readonly installed: readonly string[]
+}
+
+/**
+ * @param options.install whether missing packages may be installed
+ * @throws EverbootError EB-TOOL-MISSING naming tool and package
+ */
+export async function ensureHostTools(
+  names: readonly HostTool[],
+  options: { readonly install: boolean },
+): Promise<FoundTools> {
+  const found = await findAll(names)
+  const wanted = packagesOf(names.filter((it) => !found.has(it)))
+  if (wanted.length > 0 && options.install) await installPackages(wanted)
+  const all = wanted.length > 0 ? await findAll(names) : found
+  const missing = names.filter((it) => !all.has(it))
+  const [first] = missing
+  if (first !== undefined) {
+    const list = packagesOf(missing).join(' ')
+    raise('EB-TOOL-MISSING', `${missing.join(', ')} cannot be found; Debian package ${list}`, {
+      todo: `install it: apt-get install ${list}`,
+    })
+  }
+  return {
+    path: (tool) => all.get(tool) ?? raise('EB-TOOL-MISSING', `${tool} was not asked for`),
+    installed: wanted,
+  }
+}
+
+function packagesOf(tools: readonly HostTool[]): readonly string[] {
+  return [...new Set(tools.map((it) => packages[it]))].sort()
+}
+
+async function findAll(names: readonly HostTool[]): Promise<ReadonlyMap<HostTool, string>> {
+  const found = new Map<HostTool, string>()
+  for (const name of names) {
+    const path = await find(name)
+    if (path !== null) found.set(name, path)
+  }
+  return found
+}
+
+async function find(name: string): Promise<string | null> {
+  const own = (process.env['PATH'] ?? '').split(delimiter).filter((it) => it.startsWith('/'))
+  for (const directory of [...own, ...systemDirectories]) {
+    const path = join(directory, name)
+    const usable = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (usable) return path
+  }
+  return null
+}
+
+/** Tries once with the package lists as they are and once with fresh ones. A failure shows in what stays missing. */
+async function installPackages(wanted: readonly string[]): Promise<void> {
+  const apt = await find('apt-get')
+  if (apt === null || process.getuid?.() !== 0) return
+  const environment = { DEBIAN_FRONTEND: 'noninteractive' }
+  const patience = ['-o', 'DPkg::Lock::Timeout=300']
+  const install = ['install', '-y', '--no-install-recommends', ...patience, ...wanted]
+  const first = await runTool(apt, install, { environment })
+  if (first.status === 0) return
+  await runTool(apt, ['update', ...patience], { environment })
+  await runTool(apt, install, { environment })
+}
