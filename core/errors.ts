@@ -44,6 +44,17 @@ export const errorTable = {
     'A system tool is not installed.',
     'install the named Debian package',
   ),
+  'EB-TOOL-FAILED': entry('environment', 'A system tool ended with an error.', 'look at its message'),
+  'EB-NO-BOARD': entry(
+    'environment',
+    'The directory holds no emulated board, or the board is not running.',
+    'create it with everboot emulator create, start it with everboot emulator run',
+  ),
+  'EB-BOARD-RUNNING': entry(
+    'environment',
+    'The emulated board of this directory is running already.',
+    'stop the other one first',
+  ),
   'EB-NOT-ROOT': entry('environment', 'The operation needs root.', 'run it as root'),
   'EB-NO-LOOP': entry(
     'environment',

@@ -23,8 +23,9 @@ import { indexReader } from './index-reader.ts'
 import { pieceStream } from './piece-stream.ts'
 import { progressKeeper, type Tally } from './progress.ts'
 import { fetchRange, type RangeBody } from './range-fetch.ts'
+import { type RetryHost, retrying } from './retrying.ts'
 import { throttle } from './throttle.ts'
-import { type RetryDecision, retryDecision, type TransferFault } from './transfer-fault.ts'
+import type { TransferFault } from './transfer-fault.ts'
 
 export interface FetcherPorts {
   readonly fetch: Fetch
@@ -34,7 +35,7 @@ export interface FetcherPorts {
   readonly events: Events
 }
 
-export interface DownloadJob {
+export interface DownloadJob extends RetryHost {
   readonly releaseId: string
   readonly planned: PlannedImage
   readonly indexUrl: string
@@ -51,9 +52,6 @@ export interface DownloadJob {
   saveMark(mark: number, tally: Tally): Promise<void>
   /** Told now and then, for people. */
   onProgress(rawBytesDone: number, tally: Tally): void
-  /** Resolves after `waitMs`, or earlier when the hub is heard of again or the download is cancelled. */
-  waitForLink(waitMs: number): Promise<void>
-  readonly cancelled: AbortSignal
 }
 
 export type DownloadEnd = 'complete' | 'cancelled'
@@ -64,20 +62,8 @@ export async function downloadImage(
   ports: FetcherPorts,
 ): Promise<Result<DownloadEnd, Fault>> {
   const run = downloadRun(job, ports)
-  let tries = 0
-  let before = run.next()
-  for (;;) {
-    if (job.cancelled.aborted) return ok('cancelled')
-    const outcome = await run.advance()
-    if (outcome.ok) return ok(outcome.value)
-    tries = run.next() > before ? 1 : tries + 1
-    before = run.next()
-    const decision = retryDecision(outcome.error, tries, ports.random)
-    logFailure(outcome.error, decision, run.next(), ports.events)
-    if (decision.kind === 'give up') return fail(outcome.error.fault)
-    if (decision.kind === 'retry') await ports.clock.sleep(decision.waitMs)
-    else await job.waitForLink(decision.waitMs)
-  }
+  const ended = await retrying(run.advance, run.next, job, ports)
+  return ended.ok ? ok(ended.value ?? 'cancelled') : ended
 }
 
 interface DownloadRun {
@@ -265,16 +251,4 @@ function presenceCheck(job: DownloadJob) {
 function release(bytes: Uint8Array): void {
   const { buffer } = bytes
   if (buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength) buffer.transfer(0)
-}
-
-function logFailure(failure: TransferFault, decision: RetryDecision, piece: number, events: Events): void {
-  const waitMs = decision.kind === 'give up' ? 0 : decision.waitMs
-  events.emit({
-    event: 'transfer failed',
-    code: failure.fault.code,
-    what: failure.fault.what,
-    piece,
-    next: decision.kind,
-    waitMs,
-  })
 }

@@ -4,11 +4,11 @@
  * range, size or entity tag is refused, a body that ends early or drips is given up.
  * Leaves to others: trying again (fetcher.ts) and whether the bytes are right (the hash of each piece).
  */
-import { EverbootError, fault, faultOf } from '../../core/errors.ts'
+import { fault } from '../../core/errors.ts'
 import { downloadLimits } from '../../core/limits.ts'
 import type { Clock, Fetch, FetchResponse } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { type TransferFault, transferFault } from './transfer-fault.ts'
+import { fromPort, refused, type TransferFault, transferFault } from './transfer-fault.ts'
 
 export interface RangeRequest {
   readonly url: string
@@ -84,26 +84,6 @@ function wrongAnswer(request: RangeRequest, response: FetchResponse): TransferFa
       : transferFault('bytes', fault('EB-RANGE', `${url} sent the whole file for a range`))
   }
   return refused(url, response)
-}
-
-/** What a status other than 200 and 206 means. */
-export function refused(url: string, response: FetchResponse): TransferFault {
-  const { status, retryAfterMs } = response
-  if (status === 401 || status === 403)
-    return transferFault('final', fault('EB-AUTH', `${url} answers ${status}`))
-  if (status === 416) return transferFault('final', fault('EB-RANGE', `${url} has no such range (416)`))
-  const later = status >= 500 || status === 408 || status === 425 || status === 429
-  return transferFault(
-    later ? 'network' : 'final',
-    fault('EB-HTTP-STATUS', `${url} answers ${status}`),
-    retryAfterMs,
-  )
-}
-
-/** An exception of the fetch port: no answer, or the connection broke. */
-export function fromPort(caught: unknown): TransferFault {
-  if (!(caught instanceof EverbootError)) throw caught
-  return transferFault('network', faultOf(caught))
 }
 
 function bodyOf(request: RangeRequest, response: FetchResponse, clock: Clock): RangeBody {

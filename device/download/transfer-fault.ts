@@ -3,9 +3,9 @@
  * Promise: pure; never a loop on a refusal, never an endless quick retry, always the field's full jitter.
  */
 import { backoffMs } from '../../core/backoff.ts'
-import type { Fault } from '../../core/errors.ts'
+import { EverbootError, type Fault, fault, faultOf } from '../../core/errors.ts'
 import { downloadLimits } from '../../core/limits.ts'
-import type { Random } from '../../core/ports.ts'
+import type { FetchResponse, Random } from '../../core/ports.ts'
 
 /** `network`: may be better later. `bytes`: came, but are wrong. `final`: asking again changes nothing. */
 export type FaultClass = 'network' | 'bytes' | 'final'
@@ -39,4 +39,24 @@ export function retryDecision(failure: TransferFault, tries: number, random: Ran
   const waitMs = Math.max(jitter, asked)
   if (tries < downloadLimits.triesPerPiece) return { kind: 'retry', waitMs }
   return failure.class === 'network' ? { kind: 'wait for the link', waitMs } : { kind: 'give up' }
+}
+
+/** What a status other than 200 and 206 means. */
+export function refused(url: string, response: FetchResponse): TransferFault {
+  const { status, retryAfterMs } = response
+  if (status === 401 || status === 403)
+    return transferFault('final', fault('EB-AUTH', `${url} answers ${status}`))
+  if (status === 416) return transferFault('final', fault('EB-RANGE', `${url} has no such range (416)`))
+  const later = status >= 500 || status === 408 || status === 425 || status === 429
+  return transferFault(
+    later ? 'network' : 'final',
+    fault('EB-HTTP-STATUS', `${url} answers ${status}`),
+    retryAfterMs,
+  )
+}
+
+/** An exception of the fetch port: no answer, or the connection broke. */
+export function fromPort(caught: unknown): TransferFault {
+  if (!(caught instanceof EverbootError)) throw caught
+  return transferFault('network', faultOf(caught))
 }

@@ -25,8 +25,8 @@ const attempt = v.object({
   target: v.picklist(['a', 'b']),
   phase: v.picklist(['opened', 'arming']),
   armedInBoot: v.nullable(text),
-  /** The whole assignment, so that a start without a network can go on. */
-  desired: desiredSchema,
+  /** The whole assignment, so that a start without a network can go on; null: go back to what the other slot holds. */
+  desired: v.nullable(desiredSchema),
   /** A release file on the device; null when it comes from the hub. */
   file: v.nullable(text),
   /** Per image: pieces from the first on that are known to be on the medium. */

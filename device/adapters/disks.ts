@@ -1,0 +1,23 @@
+/**
+ * The block devices of the configuration.
+ */
+import { raise } from '../../core/errors.ts'
+import type { Disks } from '../../core/ports.ts'
+import type { SlotId } from '../../core/units.ts'
+import { alignedMemory } from './aligned-memory.ts'
+import { type DevicePath, openBlockDevice } from './block-device.ts'
+
+export function configuredDisks(
+  boot: DevicePath,
+  slots: Readonly<Record<SlotId, Readonly<Record<string, DevicePath>>>>,
+): Disks {
+  const memory = alignedMemory()
+  return {
+    async openSlot(slot, image, mode) {
+      const path = Object.hasOwn(slots[slot], image) ? slots[slot][image] : undefined
+      if (path === undefined) return raise('EB-SLOT-MISSING', `slot ${slot} has no partition ${image}`)
+      return openBlockDevice(path, mode, memory)
+    },
+    openBoot: () => openBlockDevice(boot, 'write', memory),
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * The board itself: reboot, watchdog, programs, local services, last words of the boot before.
+ * Promise: a program or probe ends by its deadline, with all its children; output is cut to a limit; after
+ * a reboot was asked for nothing goes on.
+ */
+import { execFile } from 'node:child_process'
+import { accessSync, closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { raise } from '../../core/errors.ts'
+import { trialLimits } from '../../core/limits.ts'
+import type { HandOver, Machine, ProgramResult } from '../../core/ports.ts'
+
+const http = process.getBuiltinModule('node:http')
+
+export interface MachineOptions {
+  readonly handOver: HandOver
+  readonly hardware: readonly string[]
+  readonly watchdog: string | null
+  readonly reboot: { readonly command: readonly string[] } | { readonly file: string }
+  readonly lastConsole: string | null
+  readonly bootTrace: string | null
+  readonly hooks: string | null
+}
+
+export interface SystemMachine extends Machine {
+  /** An orderly end of the agent: the watchdog is told not to bite. */
+  disarm(): void
+}
+
+export function systemMachine(options: MachineOptions): SystemMachine {
+  const watchdog = options.watchdog === null ? null : openWatchdog(options.watchdog)
+  return {
+    handOver: () => options.handOver,
+    hardware: () => options.hardware,
+    async reboot() {
+      if ('file' in options.reboot) writeFileSync(options.reboot.file, 'reboot\n')
+      else await rebootByCommand(options.reboot.command)
+      return new Promise<never>(() => {})
+    },
+    pet: () => watchdog?.pet(),
+    disarm: () => watchdog?.disarm(),
+    run: (argv, deadlineMs) => runProgram(argv, {}, deadlineMs),
+    async hook(name, environment, deadlineMs) {
+      const path = options.hooks === null ? null : join(options.hooks, name)
+      if (path === null || !isExecutable(path)) return null
+      return runProgram([path], environment, deadlineMs)
+    },
+    probe,
+    lastWords: async () => ({
+      console: endOfFile(options.lastConsole),
+      bootTrace: endOfFile(options.bootTrace),
+    }),
+  }
+}
+
+async function rebootByCommand(command: readonly string[]): Promise<void> {
+  const result = await runProgram(command, {}, trialLimits.hookMs)
+  if (result.status !== 0) raise('EB-TOOL-MISSING', `${command.join(' ')} failed: ${result.output}`)
+}
+
+function openWatchdog(path: string) {
+  let handle: number
+  try {
+    // Without O_NONBLOCK a pipe without a reader would hold the agent up for ever.
+    handle = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch (cause) {
+    raise('EB-CONFIG', `the watchdog ${path} cannot be opened`, { cause })
+  }
+  const send = (text: string): void => {
+    try {
+      writeSync(handle, text)
+    } catch {
+      // A watchdog that takes nothing will bite; there is nothing better to do than to let it.
+    }
+  }
+  return {
+    pet: () => send('\n'),
+    disarm: () => {
+      send('V')
+      closeSync(handle)
+    },
+  }
+}
+
+function runProgram(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  deadlineMs: number,
+): Promise<ProgramResult> {
+  const [program = '', ...args] = argv
+  return new Promise((resolve) => {
+    const options = {
+      timeout: deadlineMs,
+      killSignal: 'SIGKILL' as const,
+      maxBuffer: trialLimits.hookOutputBytesMax,
+      env: { ...process.env, ...environment },
+    }
+    execFile(program, args, options, (error, stdout, stderr) => {
+      const output = `${stdout}${stderr}`.slice(-trialLimits.hookOutputBytesMax)
+      if (error === null) return resolve({ status: 0, timedOut: false, output })
+      const status = typeof error.code === 'number' ? error.code : null
+      const started = error.syscall === undefined
+      resolve({ status, timedOut: error.killed === true, output: started ? output : error.message })
+    })
+  })
+}
+
+/** GET on `http://…` or `unix:/socket:/path`. */
+function probe(target: string, deadlineMs: number): Promise<number | null> {
+  const unix = /^unix:([^:]+):(\/.*)$/.exec(target)
+  const [, socketPath = '', path = '/'] = unix ?? []
+  return new Promise((resolve) => {
+    const request =
+      unix === null ? http.get(target, { agent: false }) : http.get({ socketPath, path, agent: false })
+    const deadline = setTimeout(() => request.destroy(), deadlineMs)
+    request.on('response', (response) => {
+      response.resume()
+      clearTimeout(deadline)
+      resolve(response.statusCode ?? null)
+      response.destroy()
+    })
+    request.on('error', () => resolve(null))
+    request.on('close', () => {
+      clearTimeout(deadline)
+      resolve(null)
+    })
+  })
+}
+
+function endOfFile(path: string | null): string | null {
+  if (path === null) return null
+  try {
+    return readFileSync(path, 'utf8').slice(-trialLimits.consoleTailBytesMax)
+  } catch {
+    return null
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Puts the agent together: reads the configuration, builds the adapters, runs it.
+ * Promise: the one composition root of the device; what is secret is refused when others may read it.
+ * Leaves to others: everything it puts together.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { orThrow, raise } from '../../core/errors.ts'
+import { decodeTrust } from '../../keys/trust.ts'
+import { verifyEd25519 } from '../../keys/verify-node.ts'
+import { createAgent } from '../agent.ts'
+import { decodeIdentity, decodeSystemConfig, type Identity, type SystemConfig } from '../config.ts'
+import type { AgentSettings } from '../settings.ts'
+import { systemEntropy, systemRandom } from './chance.ts'
+import { systemClock } from './clock.ts'
+import { inlineCodec } from './codec.ts'
+import { serveControl } from './control-socket.ts'
+import { configuredDisks } from './disks.ts'
+import { openFileStore } from './file-store.ts'
+import { readHandOver } from './hand-over.ts'
+import { httpFetch } from './http-fetch.ts'
+import { lockInstance } from './instance-lock.ts'
+import { lineEvents } from './log.ts'
+import { systemMachine } from './machine.ts'
+import { mqttLink } from './mqtt-link.ts'
+import { openReleaseFile } from './release-file.ts'
+
+/** @param configPath the system's configuration file. Returns after SIGTERM or SIGINT. @throws EverbootError */
+export async function runAgent(configPath: string): Promise<void> {
+  const system = orThrow(decodeSystemConfig(readConfig(configPath), configPath))
+  const identity = orThrow(decodeIdentity(readSecret(system.identity), system.identity))
+  const settings = settingsOf(system, identity)
+  const files = await openFileStore(system.data)
+  const unlock = await lockInstance(system.data)
+  const machine = systemMachine({
+    handOver: readHandOver(system.handOver),
+    hardware: system.hardware,
+    watchdog: system.watchdog,
+    reboot: system.reboot,
+    lastConsole: system.lastConsole,
+    bootTrace: system.bootTrace,
+    hooks: system.hooks,
+  })
+  const agent = createAgent(
+    {
+      clock: systemClock,
+      random: systemRandom,
+      entropy: systemEntropy,
+      disks: configuredDisks(system.boot, system.slots),
+      files,
+      link: mqttLink(
+        { url: identity.mqtt, deviceId: identity.deviceId, token: identity.token, ca: identity.ca },
+        systemRandom,
+      ),
+      fetch: httpFetch({ origin: identity.http, ca: identity.ca, token: identity.token }),
+      machine,
+      codec: inlineCodec,
+      events: lineEvents((line) => void process.stdout.write(line)),
+      openReleaseFile: (path) => openReleaseFile(path, settings),
+    },
+    settings,
+  )
+  const control = await serveControl(system.socket, agent)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => agent.stop())
+  await agent.run()
+  control.close()
+  machine.disarm()
+  unlock()
+}
+
+function settingsOf(system: SystemConfig, identity: Identity): AgentSettings {
+  return {
+    deviceId: identity.deviceId,
+    product: system.product,
+    hubUrl: identity.http,
+    trust: orThrow(decodeTrust(readConfig(system.trust), system.trust)),
+    verify: verifyEd25519,
+    wrappingKey: Buffer.from(identity.wrappingKey, 'hex'),
+    partitions: Object.keys(system.slots.a),
+    health: system.health,
+    rebootDelayMs: system.rebootDelayMs,
+  }
+}
+
+function readConfig(path: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    raise('EB-CONFIG', `${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause })
+  }
+}
+
+/** The identity holds token and key: a file that others may read is refused. */
+function readSecret(path: string): Uint8Array {
+  const bytes = readConfig(path)
+  if ((statSync(path).mode & 0o077) !== 0) {
+    raise('EB-KEY', `${path} can be read by others`, { todo: `chmod 600 ${path}` })
+  }
+  return bytes
+}

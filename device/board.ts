@@ -1,0 +1,101 @@
+/**
+ * What the agent knows of its board at any time: hand-over, boot record, journal, seals of both slots.
+ * Promise: read anew at every start of the agent; the hand-over says which slot runs, never the record.
+ * Leaves to others: acting on it.
+ */
+import type {
+  Clock,
+  Disks,
+  Entropy,
+  Events,
+  Fetch,
+  FileStore,
+  HandOver,
+  Link,
+  Machine,
+  PieceCodec,
+  Random,
+} from '../core/ports.ts'
+import { otherSlot, type SlotId } from '../core/units.ts'
+import type { AssignedRelease } from '../core/wire/messages.ts'
+import type { Seal } from '../images/release/seal.ts'
+import { type BootControl, openBootControl } from './boot/boot-control.ts'
+import { type AgentSettings, sealPartition, slotKeys } from './settings.ts'
+import { readSeal } from './slots/slot.ts'
+import { type JournalFile, openJournal } from './update/journal.ts'
+
+/** A release file on the device (USB, upload), served like a hub. */
+export interface ReleaseFile {
+  readonly assigned: AssignedRelease
+  readonly fetch: Fetch
+}
+
+export interface AgentPorts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly entropy: Entropy
+  readonly disks: Disks
+  readonly files: FileStore
+  readonly link: Link
+  readonly fetch: Fetch
+  readonly machine: Machine
+  readonly codec: PieceCodec
+  readonly events: Events
+  /** Opens an `.ebr` on the device. @throws EverbootError EB-FILE, EB-CONTAINER, … */
+  openReleaseFile(path: string): Promise<ReleaseFile>
+}
+
+export interface Board {
+  readonly ports: AgentPorts
+  readonly settings: AgentSettings
+  readonly handOver: HandOver
+  readonly own: SlotId
+  readonly spare: SlotId
+  readonly boot: BootControl
+  readonly journal: JournalFile
+  /** The seal of a slot as last read; null when it holds none that is valid. */
+  seal(slot: SlotId): Seal | null
+  /** Reads the seal of a slot again, after it was written or wiped. */
+  refreshSeal(slot: SlotId): Promise<Seal | null>
+  close(): Promise<void>
+}
+
+/** @throws EverbootError when boot partition or journal cannot be used at all */
+export async function openBoard(ports: AgentPorts, settings: AgentSettings): Promise<Board> {
+  const handOver = ports.machine.handOver()
+  const own = handOver.slot
+  const bootDevice = await ports.disks.openBoot()
+  const boot = await openBootControl(bootDevice)
+  const { journal, lost } = await openJournal(ports.files)
+  if (lost !== null) ports.events.emit({ event: 'journal lost', code: lost.code })
+  const seals = new Map<SlotId, Seal | null>()
+  const refreshSeal = async (slot: SlotId): Promise<Seal | null> => {
+    const seal = await sealOrNull(ports, settings, slot)
+    seals.set(slot, seal)
+    return seal
+  }
+  await refreshSeal('a')
+  await refreshSeal('b')
+  return {
+    ports,
+    settings,
+    handOver,
+    own,
+    spare: otherSlot(own),
+    boot,
+    journal,
+    seal: (slot) => seals.get(slot) ?? null,
+    refreshSeal,
+    close: () => bootDevice.close(),
+  }
+}
+
+/** A slot that cannot be read holds nothing; an installation into it will say why. */
+async function sealOrNull(ports: AgentPorts, settings: AgentSettings, slot: SlotId): Promise<Seal | null> {
+  try {
+    return await readSeal(ports.disks, slot, sealPartition(settings), slotKeys(settings))
+  } catch (caught) {
+    ports.events.emit({ event: 'slot unreadable', slot, what: (caught as Error).message })
+    return null
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * What each boot owes: to find out what became of an open attempt, to prove itself healthy, to commit or
+ * give way, and to put the record right.
+ * Promise: the record decides what became of an attempt; only a slot on trial commits or rolls back; a
+ * committed system that is sick stays up and says so.
+ * Leaves to others: the sequences of writes (commit.ts), the rules (update/boot-rules.ts).
+ */
+import { type ErrorCode, fault, faultOf, isErrorCode } from '../../core/errors.ts'
+import { trialLimits } from '../../core/limits.ts'
+import { otherSlot } from '../../core/units.ts'
+import type { Evidence } from '../../core/wire/messages.ts'
+import type { Board } from '../board.ts'
+import { type FinalVerdict, watchHealth } from '../health/health-watch.ts'
+import type { Reporter } from '../report/reporter.ts'
+import { evidenceOf } from '../report/snapshot.ts'
+import { attemptOutcome, closed, mayRollBack, standingOf } from '../update/boot-rules.ts'
+import type { Attempt } from '../update/journal.ts'
+import type { AttemptEnd, Updater } from '../update/updater.ts'
+import { commit, handBack, raiseFloor, rollBack, tidy } from './commit.ts'
+
+export interface BootDuty {
+  /** Until then no assignment is begun: the boot has not found its place. */
+  readonly settled: boolean
+  /** First thing after the start of the agent; does not return when it ends in a reboot. */
+  begin(): Promise<void>
+  /** Rule 9: journal, record, a last word, reboot. */
+  giveWay(): Promise<void>
+}
+
+export interface DutyHost {
+  readonly reporter: Reporter
+  readonly updater: Updater
+  enqueue(work: () => Promise<void>): void
+  reboot(): Promise<never>
+  stopped(): boolean
+  /** Now assignments may begin. */
+  onSettled(): Promise<void>
+}
+
+export function createBootDuty(board: Board, host: DutyHost): BootDuty {
+  const { boot, journal, own, handOver, ports } = board
+  let settled = false
+  let verdict: FinalVerdict | null = null
+
+  const settle = async (): Promise<void> => {
+    settled = true
+    await host.onSettled()
+  }
+
+  /** Rule 13. */
+  const placeAttempt = async (attempt: Attempt): Promise<void> => {
+    const sealed = board.seal(attempt.target)?.releaseId ?? null
+    const outcome = attemptOutcome(attempt, boot.record, own, handOver.bootId, sealed)
+    ports.events.emit({ event: 'attempt found', release: attempt.releaseId, outcome })
+    switch (outcome) {
+      case 'succeeded':
+        return host.updater.resume('REBOOTING', 'committed')
+      case 'trial':
+        return host.updater.resume('REBOOTING', 'trial')
+      case 'reboot':
+        return host.updater.resume('APPLYING', 'armed')
+      case 'failed':
+        if (attempt.target !== own) await boot.writeBoth(closed(boot.record, own))
+        return host.updater.resume('REBOOTING', 'fell back', await endOf(attempt))
+      case 'resume':
+        return
+    }
+  }
+
+  const endOf = async (attempt: Attempt): Promise<AttemptEnd> => {
+    const words = await ports.machine.lastWords()
+    const seen = attempt.verdict
+    if (seen === null) {
+      const what = `${attempt.releaseId} was tried and never reported health`
+      return { fault: fault('EB-NO-VERDICT', what), evidence: evidenceOf(words) }
+    }
+    const code: ErrorCode = isErrorCode(seen.code) ? seen.code : 'EB-HEALTH'
+    const evidence: Evidence = { ...evidenceOf(words), ...seen.evidence }
+    return { fault: fault(code, seen.what), evidence }
+  }
+
+  const watch = (): void => {
+    const facts = {
+      hubNeeded: standingOf(boot.record, own) === 'trial',
+      hubHeardBefore: journal.current.attempt?.networkBefore ?? false,
+      hubHeard: () => host.reporter.hubHeard,
+      stopped: () => host.stopped(),
+    }
+    watchHealth(board, facts).then((found) => {
+      if (found !== null) host.enqueue(() => judged(found))
+    })
+  }
+
+  const judged = async (found: FinalVerdict): Promise<void> => {
+    verdict = found
+    const standing = standingOf(boot.record, own)
+    ports.events.emit({ event: 'health', verdict: found.kind, standing })
+    if (found.kind === 'healthy') {
+      if (standing === 'trial') await commitTrial()
+      else if (standing === 'committed') await putRight()
+      return settle()
+    }
+    if (standing !== 'trial') {
+      await host.reporter.keep({
+        notice: { code: found.code, what: sick(found), evidence: evidenceFrom(found) },
+      })
+      return settle()
+    }
+    if (mayRollBack(boot.record, own)) return sickTrial(found)
+    await settle()
+    await host.updater.fire('stuck', { fault: fault(found.code, sick(found)), evidence: evidenceFrom(found) })
+  }
+
+  const commitTrial = async (): Promise<void> => {
+    const hook = await ports.machine.hook('pre-commit', { EVERBOOT_SLOT: own }, trialLimits.hookMs)
+    if (hook !== null && hook.status !== 0) {
+      const check = { name: 'pre-commit hook', passed: false, output: hook.output }
+      return judged({ kind: 'unhealthy', code: 'EB-HOOK', check })
+    }
+    await commit(board)
+    await host.reporter.keep({}, (it) => ({ ...it, handedBack: false, lived: null }))
+    await host.updater.fire('committed')
+  }
+
+  const putRight = async (): Promise<void> => {
+    const before = boot.record.priority
+    if (!(await tidy(board))) return
+    const lost =
+      board.seal(otherSlot(own))?.releaseId ?? journal.current.finished?.releaseId ?? 'nothing sealed'
+    const what = `slot ${before} (${lost}) gave way to slot ${own} (${board.seal(own)?.releaseId ?? 'unsealed'})`
+    const evidence = evidenceOf(await ports.machine.lastWords())
+    await host.reporter.keep({ notice: { code: 'EB-FELL-BACK', what, evidence } })
+  }
+
+  /** On a trial with an attempt the update table says what follows; without one, this does. */
+  const sickTrial = async (found: FinalVerdict & { kind: 'unhealthy' }): Promise<void> => {
+    const { attempt } = journal.current
+    const end = { fault: fault(found.code, sick(found)), evidence: evidenceFrom(found) }
+    if (attempt !== null && attempt.target === own) return host.updater.fire('unhealthy', end)
+    return giveWay()
+  }
+
+  const giveWay = async (): Promise<void> => {
+    if (verdict?.kind === 'unhealthy') await rememberVerdict(verdict)
+    await rollBack(board)
+    await ports.clock.sleep(board.settings.rebootDelayMs)
+    await host.reboot()
+  }
+
+  /** "It lived": the record may lose its way back here, the reason must not. A full disk does not stop a rollback. */
+  const rememberVerdict = async (found: FinalVerdict & { kind: 'unhealthy' }): Promise<void> => {
+    const entry = { code: found.code, what: sick(found), evidence: evidenceFrom(found) }
+    const lived = board.seal(own)?.releaseId ?? null
+    try {
+      await journal.save((it) => ({
+        ...it,
+        lived,
+        attempt: it.attempt === null ? null : { ...it.attempt, verdict: entry },
+      }))
+    } catch (caught) {
+      ports.events.emit({ event: 'verdict not kept', what: faultOf(caught).what })
+    }
+  }
+
+  return {
+    get settled() {
+      return settled
+    },
+    async begin() {
+      await raiseFloor(board)
+      const { attempt } = journal.current
+      if (attempt !== null) await placeAttempt(attempt)
+      const standing = standingOf(boot.record, own)
+      ports.events.emit({ event: 'standing', slot: own, standing, boot: handOver.bootId })
+      if (standing === 'rescue' && !journal.current.handedBack) {
+        await handBack(board)
+        return host.reboot()
+      }
+      if (standing === 'committed' && journal.current.handedBack) {
+        await journal.save((it) => ({ ...it, handedBack: false }))
+      }
+      watch()
+    },
+    giveWay,
+  }
+}
+
+function sick(found: FinalVerdict & { kind: 'unhealthy' }): string {
+  return `check ${found.check.name}: ${found.check.output}`
+}
+
+function evidenceFrom(found: FinalVerdict & { kind: 'unhealthy' }): Evidence {
+  return evidenceOf({ check: found.check.name, output: found.check.output })
+}

@@ -1,0 +1,76 @@
+/**
+ * Commit, rollback and putting right: the sequences of record writes of rules 8, 9, 11 and 12.
+ * Promise: at every instant between two writes the board boots a complete system; the floor reaches the
+ * stamp before it reaches the record.
+ * Leaves to others: the decision (health, agent.ts).
+ */
+import { otherSlot } from '../../core/units.ts'
+import type { Board } from '../board.ts'
+import { isIntact } from '../slots/slot.ts'
+import {
+  committed,
+  floorAfterCommit,
+  handedBack,
+  rolledBack,
+  standingOf,
+  type Tidied,
+  tidied,
+} from '../update/boot-rules.ts'
+
+/** Rule 8. The journal entry is the caller's, afterwards. @throws EverbootError EB-RECORD */
+export async function commit(board: Board): Promise<void> {
+  const { boot, own, ports } = board
+  const seal = board.seal(own)
+  const ownSv = seal?.securityVersion ?? boot.record[own].sv
+  const wanted = seal?.floorAfterCommit ?? null
+  const floorBefore = boot.floor
+  const ownIntact = wanted !== null && seal !== null && (await isIntact(ports.disks, own, seal))
+  const otherSv = await versionIfIntact(board)
+  // The running system first: from here on it is what boots, whatever follows.
+  await boot.write(committed(boot.record, own, ownSv))
+  const floor = floorAfterCommit(floorBefore, ownSv, otherSv, wanted, ownIntact)
+  // The stamp before the record: a floor that the record forgets must still be known.
+  await boot.stampCommit({ floor, priority: own })
+  await boot.writeBoth({ ...boot.record, floor })
+}
+
+/** securityVersion of the other slot when it verifies, else null. */
+async function versionIfIntact(board: Board): Promise<number | null> {
+  const slot = otherSlot(board.own)
+  const seal = await board.refreshSeal(slot)
+  if (seal === null || seal.securityVersion < board.boot.floor) return null
+  return (await isIntact(board.ports.disks, slot, seal)) ? seal.securityVersion : null
+}
+
+/** Rule 9, the record. @throws EverbootError EB-RECORD */
+export async function rollBack(board: Board): Promise<void> {
+  await board.boot.writeBoth(rolledBack(board.boot.record, board.own))
+}
+
+/** Rule 11: record first, then the journal, so that a cut between them costs one more try at most. */
+export async function handBack(board: Board): Promise<void> {
+  await board.boot.write(handedBack(board.boot.record, board.own))
+  await board.journal.save((it) => ({ ...it, handedBack: true }))
+}
+
+/** Rule 8, on start: a floor that only the stamp knows enters the record. */
+export async function raiseFloor(board: Board): Promise<void> {
+  const { record, stamp } = board.boot
+  if (stamp !== null && stamp.floor > record.floor) {
+    await board.boot.writeBoth({ ...record, floor: stamp.floor })
+  }
+}
+
+/** Rule 12, and a stamp that lags behind a healthy committed record. @returns whether the board fell back */
+export async function tidy(board: Board): Promise<boolean> {
+  const { boot, own } = board
+  if (standingOf(boot.record, own) !== 'committed') return false
+  const next: Tidied = tidied(boot.record, own, board.journal.current.attempt !== null)
+  if (next.changed && next.withdraws) await boot.writeBoth(next.record)
+  else if (next.changed) await boot.write(next.record)
+  const { stamp, record, floor } = boot
+  if (record.priority === own && (stamp === null || stamp.floor < floor || stamp.priority !== own)) {
+    await boot.stampCommit({ floor, priority: own })
+  }
+  return next.fellBack
+}

@@ -1,0 +1,124 @@
+/**
+ * `everboot device …`: what a person does on the board itself.
+ * Leaves to others: the agent, which is asked over its socket.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Command, type CommandInput, textOption } from '../core/command.ts'
+import { exitStatus } from '../core/errors.ts'
+import { bytesText } from '../core/units.ts'
+import { askAgent } from './adapters/control-socket.ts'
+import { runAgent } from './adapters/run-agent.ts'
+import type { LocalRequest, LocalStatus } from './agent.ts'
+
+const defaultSocket = '/run/everboot/agent.sock'
+const pollMs = 500
+
+const options = {
+  socket: { type: 'string', value: 'PATH', means: `socket of the agent (default ${defaultSocket})` },
+} as const
+
+function socketOf(input: CommandInput): string {
+  return textOption(input, 'socket') ?? defaultSocket
+}
+
+const run: Command = {
+  name: 'device run',
+  summary: 'Run the agent of this device',
+  positionals: '',
+  positionalsMin: 0,
+  positionalsMax: 0,
+  options: {
+    config: { type: 'string', value: 'FILE', means: 'configuration (default /etc/everboot/agent.json)' },
+  },
+  async run(input) {
+    await runAgent(textOption(input, 'config') ?? '/etc/everboot/agent.json')
+    return 0
+  },
+}
+
+const status: Command = {
+  name: 'device status',
+  summary: 'What the device runs, what the other slot holds, what it is doing',
+  positionals: '',
+  positionalsMin: 0,
+  positionalsMax: 0,
+  options,
+  async run(input) {
+    print(input, await askAgent(socketOf(input), { op: 'status' }))
+    return 0
+  },
+}
+
+const install: Command = {
+  name: 'device install',
+  summary: 'Install a release file that lies on the device',
+  positionals: 'FILE.ebr',
+  positionalsMin: 1,
+  positionalsMax: 1,
+  options,
+  notes:
+    'FILE.ebr is a path as the agent sees it. Ends when the device reboots into the new system (0) or the\ninstallation has failed (6).',
+  run: (input) => follow(input, { op: 'install', file: input.positionals[0] ?? '' }),
+}
+
+const rollback: Command = {
+  name: 'device rollback',
+  summary: 'Go back to the system in the other slot, without a download',
+  positionals: '',
+  positionalsMin: 0,
+  positionalsMax: 0,
+  options,
+  run: (input) => follow(input, { op: 'rollback' }),
+}
+
+/** Begins an attempt and follows it to the reboot or its end. */
+async function follow(input: CommandInput, request: LocalRequest): Promise<number> {
+  const { io } = input
+  let seen = await askAgent(socketOf(input), request)
+  const { bootId } = seen.status
+  for (;;) {
+    io.draw(line(seen))
+    if (input.io.interrupted.aborted) return exitStatus.internal
+    await sleep(pollMs)
+    const next = await askAgent(socketOf(input), { op: 'status' }).catch(() => null)
+    if (next === null || next.status.bootId !== bootId || next.status.state === 'REBOOTING') {
+      if (input.json) io.out(JSON.stringify({ outcome: 'rebooting' }))
+      else io.out('the device restarts into the new system, on trial')
+      return 0
+    }
+    seen = next
+    if (next.status.attempt === null && next.status.state === 'IDLE') {
+      print(input, next)
+      return exitStatus.updateFailed
+    }
+  }
+}
+
+function print(input: CommandInput, it: LocalStatus): void {
+  if (input.json) {
+    input.io.out(JSON.stringify(it))
+    return
+  }
+  const { status: at } = it
+  input.io.out(line(it))
+  for (const slot of ['a', 'b'] as const) {
+    const { release, ok, tries } = at.slots[slot]
+    const mark = at.slot === slot ? 'running' : 'other  '
+    const proof = ok ? 'committed' : 'not committed'
+    input.io.out(`  slot ${slot}  ${mark}  ${release ?? 'empty'}  ${proof}, ${tries} tries left`)
+  }
+  const last = at.finished === null ? 'none' : `${at.finished.seq} ${at.finished.result}`
+  input.io.out(
+    `  floor ${at.floor}, last assignment: ${last}, hub ${it.hubConnected ? 'connected' : 'not connected'}`,
+  )
+}
+
+function line(it: LocalStatus): string {
+  const { state, progress, attempt } = it.status
+  const what = attempt === null ? '' : ` ${attempt.release}`
+  const done =
+    progress === null ? '' : ` ${bytesText(progress.bytesDone)} of ${bytesText(progress.bytesTotal)}`
+  return `${state}${what}${done}`
+}
+
+export const commands: readonly Command[] = [run, status, install, rollback]

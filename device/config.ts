@@ -1,0 +1,105 @@
+/**
+ * The configuration of an agent: the system's file in the image, and the identity of the device on the data
+ * partition.
+ * Promise: an unknown key, a wrong type or an impossible value is refused with its place named; secrets never
+ * show in messages.
+ * Leaves to others: reading the files (main.ts).
+ */
+import * as v from 'valibot'
+import { type Fault, fault } from '../core/errors.ts'
+import { releaseLimits, trialLimits } from '../core/limits.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { blockBytes, safeName } from '../core/units.ts'
+
+const path = v.pipe(v.string(), v.startsWith('/', 'not an absolute path'), v.maxLength(4096))
+const id = v.pipe(v.string(), v.regex(safeName, 'not a safe name'))
+const aligned = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.multipleOf(blockBytes))
+const durationMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(86_400_000))
+const program = v.pipe(v.array(v.string()), v.minLength(1))
+
+const device = v.strictObject({ device: path, offset: v.optional(aligned), bytes: v.optional(aligned) })
+const partitions = v.pipe(
+  v.record(id, device),
+  v.check(
+    (it) => Object.keys(it).length >= 1 && Object.keys(it).length <= releaseLimits.imagesMax,
+    'no partitions',
+  ),
+)
+const check = v.union([
+  v.strictObject({
+    name: id,
+    probe: v.pipe(v.string(), v.regex(/^(https?:\/\/|unix:\/[^:]+:\/)/, 'not a probe')),
+  }),
+  v.strictObject({ name: id, program }),
+])
+
+const systemSchema = v.strictObject({
+  v: v.literal(1),
+  identity: path,
+  trust: path,
+  /** Directory of journal and kept manifest. */
+  data: path,
+  product: id,
+  hardware: v.pipe(v.array(id), v.minLength(1), v.maxLength(releaseLimits.hardwareIdsMax)),
+  handOver: path,
+  socket: path,
+  boot: device,
+  slots: v.strictObject({ a: partitions, b: partitions }),
+  watchdog: v.nullable(path),
+  reboot: v.union([v.strictObject({ command: program }), v.strictObject({ file: path })]),
+  lastConsole: v.nullable(path),
+  bootTrace: v.nullable(path),
+  hooks: v.nullable(path),
+  health: v.strictObject({
+    deadlineMs: v.optional(durationMs, trialLimits.deadlineMs),
+    networkDeadlineMs: v.optional(durationMs, trialLimits.networkDeadlineMs),
+    checks: v.pipe(v.array(check), v.maxLength(32)),
+  }),
+  rebootDelayMs: v.optional(durationMs, trialLimits.rebootDelayMs),
+})
+export type SystemConfig = v.InferOutput<typeof systemSchema>
+
+const origin = v.pipe(v.string(), v.regex(/^https?:\/\/[^/\s]+$/, 'not an origin like https://hub:8443'))
+const identitySchema = v.strictObject({
+  v: v.literal(1),
+  deviceId: id,
+  mqtt: v.pipe(v.string(), v.regex(/^mqtts?:\/\/[^/\s]+$/, 'not a broker like mqtts://hub:8883')),
+  http: origin,
+  /** PEM of the CA that the hub's certificate must come from; empty for plain ports. */
+  ca: v.string(),
+  token: v.string(),
+  /** AES-256 key that content keys are wrapped for. */
+  wrappingKey: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'not 64 hex digits')),
+})
+export type Identity = v.InferOutput<typeof identitySchema>
+
+/** @returns the configuration, or EB-CONFIG */
+export function decodeSystemConfig(bytes: Uint8Array, name: string): Result<SystemConfig, Fault> {
+  const decoded = decode(systemSchema, bytes, name)
+  if (!decoded.ok) return decoded
+  const { a, b } = decoded.value.slots
+  const same = Object.keys(a).join() === Object.keys(b).join()
+  return same ? decoded : fail(fault('EB-CONFIG', `${name}: slots a and b have different partitions`))
+}
+
+/** @returns the identity, or EB-CONFIG */
+export function decodeIdentity(bytes: Uint8Array, name: string): Result<Identity, Fault> {
+  return decode(identitySchema, bytes, name)
+}
+
+function decode<T>(schema: v.GenericSchema<unknown, T>, bytes: Uint8Array, name: string): Result<T, Fault> {
+  let document: unknown
+  try {
+    document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return fail(fault('EB-CONFIG', `${name} is not JSON`))
+  }
+  const parsed = v.safeParse(schema, document)
+  if (parsed.success) return ok(parsed.output)
+  const [issue] = parsed.issues
+  const where = v.getDotPath(issue) ?? 'document'
+  // The message of the library would quote the value, which may be a secret.
+  const why =
+    issue.type === 'strict_object' ? 'is not a known key, or is missing' : `is wrong (${issue.type})`
+  return fail(fault('EB-CONFIG', `${name}: ${where} ${why}`))
+}

@@ -1,0 +1,106 @@
+/**
+ * The device's side of the MQTT contract: subscriptions, presence, and turning messages into calls.
+ * Promise: only well-formed messages on the device's own topics get through; presence carries boot and
+ * connection number, so that a late will cannot mark a newer connection as gone.
+ * Leaves to others: what the messages lead to.
+ */
+import { faultOf } from '../../core/errors.ts'
+import type { LinkMessage } from '../../core/ports.ts'
+import {
+  type Ack,
+  type Desired,
+  decodeAck,
+  decodeCommand,
+  decodeDesired,
+  encodeMessage,
+} from '../../core/wire/messages.ts'
+import { deviceTopic, parseDeviceTopic } from '../../core/wire/topics.ts'
+import type { Board } from '../board.ts'
+
+export interface HubLinkHost {
+  up(): void
+  down(): void
+  acknowledged(ack: Ack): void
+  desired(desired: Desired): void
+  refresh(): void
+  reboot(): void
+}
+
+export interface HubLink {
+  readonly connected: boolean
+  open(): void
+  close(): Promise<void>
+}
+
+/** Connections of one run of the agent are numbered from its own base. */
+const connectionsPerRun = 1_000_000
+
+export function createHubLink(board: Board, host: HubLinkHost): HubLink {
+  const { link, events, clock } = board.ports
+  const { deviceId } = board.settings
+  const { bootId } = board.handOver
+  let connected = false
+  let number = 0
+
+  const presence = (online: boolean): LinkMessage => {
+    const connection = board.journal.current.connection * connectionsPerRun + number
+    const payload = encodeMessage({ v: 1, online, bootId, connection })
+    return { topic: deviceTopic(deviceId, 'presence'), payload, qos: 1, retain: true }
+  }
+  const onUp = async (): Promise<void> => {
+    const topics = (['desired', 'ack', 'cmd'] as const).map((kind) => deviceTopic(deviceId, kind))
+    await link.subscribe(topics)
+    await link.publish(presence(true))
+    connected = true
+    events.emit({ event: 'hub connected', connection: number })
+    host.up()
+  }
+  const onMessage = (topic: string, payload: Uint8Array): void => {
+    const parsed = parseDeviceTopic(topic)
+    if (parsed === null || parsed.deviceId !== deviceId || payload.length === 0) return
+    if (parsed.kind === 'ack') take(decodeAck(payload), host.acknowledged)
+    else if (parsed.kind === 'desired') take(decodeDesired(payload), host.desired)
+    else if (parsed.kind === 'cmd') {
+      take(decodeCommand(payload), (command) => {
+        if (command.expiresAtMs < clock.wallMs()) return
+        if (command.command === 'refresh') host.refresh()
+        else host.reboot()
+      })
+    }
+  }
+  const take = <T>(
+    decoded: { ok: true; value: T } | { ok: false; error: { what: string } },
+    use: (it: T) => void,
+  ) => {
+    if (decoded.ok) use(decoded.value)
+    else events.emit({ event: 'message refused', what: decoded.error.what })
+  }
+  return {
+    get connected() {
+      return connected
+    },
+    open() {
+      link.open(
+        {
+          up: () => {
+            onUp().catch((caught: unknown) => events.emit({ event: 'hub lost', what: faultOf(caught).what }))
+          },
+          down: (reason) => {
+            if (connected) events.emit({ event: 'hub lost', code: reason.code, what: reason.what })
+            connected = false
+            host.down()
+          },
+          message: onMessage,
+        },
+        () => {
+          number += 1
+          return presence(false)
+        },
+      )
+    },
+    async close() {
+      if (connected) await link.publish(presence(false)).catch(() => {})
+      await link.close()
+    },
+  }
+}

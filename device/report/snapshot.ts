@@ -1,0 +1,67 @@
+/**
+ * The status document: what the device says of itself, from the board and the state of the update.
+ * Promise: pure; texts are cut to the limits of the wire, so that a status is never refused for its length.
+ * Leaves to others: numbering, keeping and sending (reporter.ts).
+ */
+import { wireLimits } from '../../core/limits.ts'
+import type { SlotId } from '../../core/units.ts'
+import type { Evidence, Progress, Report, SlotReport, Status, UpdateState } from '../../core/wire/messages.ts'
+import type { Board } from '../board.ts'
+
+/** The part of a status that changes while an update runs. */
+export interface UpdateView {
+  readonly state: UpdateState
+  readonly progress: Progress | null
+}
+
+/** What a status may say once. */
+export interface Extra {
+  readonly report?: Report
+  readonly notice?: NonNullable<Status['notice']>
+}
+
+export function snapshot(board: Board, view: UpdateView, seq: number, extra: Extra): Status {
+  const { attempt, finished } = board.journal.current
+  return {
+    v: 1,
+    bootId: board.handOver.bootId,
+    seq,
+    state: view.state,
+    slot: board.own,
+    floor: board.boot.floor,
+    slots: { a: slotReport(board, 'a'), b: slotReport(board, 'b') },
+    hardware: [...board.ports.machine.hardware()],
+    attempt: attempt === null ? null : { seq: attempt.seq, release: attempt.releaseId },
+    progress: view.progress,
+    finished: finished === null ? null : { seq: finished.seq, result: finished.result },
+    ...(extra.report === undefined ? {} : { report: extra.report }),
+    ...(extra.notice === undefined ? {} : { notice: extra.notice }),
+  }
+}
+
+function slotReport(board: Board, slot: SlotId): SlotReport {
+  const seal = board.seal(slot)
+  const { ok, tries } = board.boot.record[slot]
+  return { release: seal?.releaseId ?? null, version: seal?.version ?? null, ok, tries }
+}
+
+/** Evidence within the limits of the wire: the ends of texts are kept, that is where the failure shows. */
+export function evidenceOf(parts: {
+  readonly check?: string
+  readonly output?: string
+  readonly console?: string | null
+  readonly bootTrace?: string | null
+}): Evidence {
+  const { check, output, console, bootTrace } = parts
+  const share = Math.floor(wireLimits.evidenceBytesMax / 2)
+  return {
+    ...(check === undefined ? {} : { check: tail(check, 256) }),
+    ...(output === undefined ? {} : { output: tail(output, wireLimits.textBytesMax) }),
+    ...(console === undefined || console === null ? {} : { console: tail(console, share) }),
+    ...(bootTrace === undefined || bootTrace === null ? {} : { bootTrace: tail(bootTrace, share) }),
+  }
+}
+
+export function tail(text: string, charactersMax: number): string {
+  return text.length <= charactersMax ? text : text.slice(text.length - charactersMax)
+}

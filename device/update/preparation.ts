@@ -1,0 +1,198 @@
+/**
+ * Everything before the first erased byte: gets the manifest, makes the plan, opens the spare slot, decides
+ * whether it may be wiped or needs no download at all.
+ * Promise: writes nothing; either the installation may begin, or one coded fault says why not.
+ * Leaves to others: the installation itself (installer.ts), the journal entry of the attempt (agent.ts).
+ */
+import { present } from '../../core/assert.ts'
+import { type Fault, fault } from '../../core/errors.ts'
+import type { BlockDevice, Fetch } from '../../core/ports.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import type { AssignedRelease } from '../../core/wire/messages.ts'
+import type { Manifest } from '../../images/release/manifest.ts'
+import { openSeal, type Seal } from '../../images/release/seal.ts'
+import { unwrapKey } from '../../keys/key-wrap.ts'
+import type { Board } from '../board.ts'
+import { type RetryHost, retrying } from '../download/retrying.ts'
+import { slotKeys } from '../settings.ts'
+import { isIntact } from '../slots/slot.ts'
+import { mayWipe, standingOf, trialOpen } from './boot-rules.ts'
+import type { Attempt } from './journal.ts'
+import { loadManifest } from './manifest-source.ts'
+import { type PlannedImage, planInstall } from './plan.ts'
+
+/** One partition of the spare slot, opened, and what goes into it. */
+export interface OpenImage {
+  readonly planned: PlannedImage
+  readonly device: BlockDevice
+}
+
+export type Prepared =
+  /** The running, committed system is the wanted release. */
+  | { readonly kind: 'held' }
+  /** The running system, in rescue, is the wanted release: it is tried again where it is. */
+  | { readonly kind: 'own in place'; readonly seal: Seal }
+  /** The spare holds the wanted release, intact. */
+  | { readonly kind: 'spare in place'; readonly seal: Seal }
+  | {
+      readonly kind: 'install'
+      readonly manifest: Manifest
+      readonly seal: Seal
+      readonly images: readonly OpenImage[]
+      readonly fetch: Fetch
+      /** URL of the directory of the release. */
+      readonly baseUrl: string
+      /** The spare holds something of a release: pieces of it may be the wanted ones. */
+      readonly worthRescan: boolean
+    }
+  | { readonly kind: 'cancelled' }
+
+/** The only good slot is the spare: it has to be booted before anything is written. */
+export interface Refusal {
+  readonly fault: Fault
+  readonly bootTheSpare: boolean
+}
+
+/** @throws EverbootError EB-SLOT-*, when the spare cannot be opened or read */
+export async function prepare(
+  board: Board,
+  attempt: Attempt,
+  host: RetryHost,
+): Promise<Result<Prepared, Refusal>> {
+  const { boot, own, spare } = board
+  const standing = standingOf(boot.record, own)
+  const ownSeal = board.seal(own)
+  if (ownSeal?.releaseId === attempt.releaseId) {
+    if (standing === 'committed') return ok({ kind: 'held' })
+    return ok({ kind: 'own in place', seal: ownSeal })
+  }
+  if (trialOpen(boot.record) && boot.record.priority === spare) {
+    return refuse(fault('EB-TRIAL-OPEN', `slot ${spare} is on trial`))
+  }
+  const spareSeal = await board.refreshSeal(spare)
+  const spareUsable =
+    spareSeal !== null &&
+    spareSeal.securityVersion >= boot.floor &&
+    (await isIntact(board.ports.disks, spare, spareSeal))
+  if (spareUsable && spareSeal.releaseId === attempt.releaseId) {
+    return ok({ kind: 'spare in place', seal: spareSeal })
+  }
+  if (attempt.desired === null) {
+    return refuse(fault('EB-WRONG-SLOT', `slot ${spare} does not hold ${attempt.releaseId} intact`))
+  }
+  const planned = await makePlan(board, attempt.desired.release, attempt.file, host)
+  if (!planned.ok) return refuse(planned.error)
+  if (planned.value === null) return ok({ kind: 'cancelled' })
+  const wipe = await wipeVerdict(board, spareUsable)
+  if (wipe === null) return ok({ kind: 'install', ...planned.value, worthRescan: spareSeal !== null })
+  for (const { device } of planned.value.images) await device.close()
+  return fail(wipe)
+}
+
+function refuse(it: Fault): Result<never, Refusal> {
+  return fail({ fault: it, bootTheSpare: false })
+}
+
+/** Rule 10. @returns null when the spare may be wiped */
+async function wipeVerdict(board: Board, spareUsable: boolean): Promise<Refusal | null> {
+  const { boot, journal, own, spare } = board
+  const facts = {
+    standing: standingOf(boot.record, own),
+    spareUsable,
+    ownIntact: null,
+    spareOk: boot.record[spare].ok,
+    spareTries: boot.record[spare].tries,
+    spareLived: journal.current.lived !== null && journal.current.lived === board.seal(spare)?.releaseId,
+    handedBack: journal.current.handedBack,
+  }
+  let verdict = mayWipe(facts)
+  if (verdict === 're-read') {
+    const seal = board.seal(own)
+    const ownIntact = seal !== null && (await isIntact(board.ports.disks, own, seal))
+    verdict = mayWipe({ ...facts, ownIntact })
+  }
+  if (verdict === 'wipe') return null
+  const why =
+    verdict === 'boot the spare' ? `the running slot ${own} is damaged` : `slot ${own} is not committed`
+  return {
+    fault: fault('EB-SPARE-NEEDED', `${why} and slot ${spare} is good`),
+    bootTheSpare: verdict === 'boot the spare',
+  }
+}
+
+interface PlannedInstall {
+  readonly manifest: Manifest
+  readonly seal: Seal
+  readonly images: readonly OpenImage[]
+  readonly fetch: Fetch
+  readonly baseUrl: string
+}
+
+async function makePlan(
+  board: Board,
+  assigned: AssignedRelease,
+  file: string | null,
+  host: RetryHost,
+): Promise<Result<PlannedInstall | null, Fault>> {
+  const { ports, settings } = board
+  const fetch = file === null ? ports.fetch : (await ports.openReleaseFile(file)).fetch
+  const manifestUrl = (file === null ? settings.hubUrl : '') + assigned.manifest.path
+  const source = { fetch, clock: ports.clock, files: ports.files }
+  const loaded = await retrying(
+    () => loadManifest(assigned, manifestUrl, settings, source),
+    () => 0,
+    host,
+    ports,
+  )
+  if (!loaded.ok) return loaded
+  const manifest = loaded.value
+  if (manifest === null) return ok(null)
+  const keys = slotKeys(settings)
+  const seal = openSeal(Buffer.from(manifest.seal, 'base64'), keys.ring, keys.verify)
+  if (!seal.ok) return seal
+  const devices = await openSpare(board)
+  const facts = {
+    product: settings.product,
+    hardware: ports.machine.hardware(),
+    floor: board.boot.floor,
+    partitions: devices.map(({ name, device }) => ({ name, bytes: device.sizeBytes })),
+  }
+  const planned = planInstall(manifest, seal.value, facts, (blobId) =>
+    contentKey(assigned, blobId, settings.wrappingKey),
+  )
+  if (!planned.ok) {
+    for (const { device } of devices) await device.close()
+    return planned
+  }
+  const images = planned.value.map((it, index) => ({
+    planned: it,
+    device: present(devices[index], 'device').device,
+  }))
+  const baseUrl = manifestUrl.slice(0, manifestUrl.lastIndexOf('/'))
+  return ok({ manifest, seal: seal.value, images, fetch, baseUrl })
+}
+
+async function openSpare(board: Board): Promise<{ name: string; device: BlockDevice }[]> {
+  const opened: { name: string; device: BlockDevice }[] = []
+  try {
+    for (const name of board.settings.partitions) {
+      opened.push({ name, device: await board.ports.disks.openSlot(board.spare, name, 'exclusive') })
+    }
+    return opened
+  } catch (caught) {
+    for (const { device } of opened) await device.close()
+    throw caught
+  }
+}
+
+function contentKey(
+  assigned: AssignedRelease,
+  blobId: string,
+  wrappingKey: Uint8Array,
+): Result<Uint8Array, Fault> {
+  const wrapped = Object.hasOwn(assigned.keys, blobId) ? assigned.keys[blobId] : undefined
+  if (wrapped === undefined) {
+    return fail(fault('EB-WRONG-DEVICE', `the assignment has no content key for blob ${blobId}`))
+  }
+  return unwrapKey(wrappingKey, Buffer.from(wrapped, 'base64'))
+}
