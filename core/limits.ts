@@ -156,6 +156,7 @@ export const hubLimits = {
   /** The command line as a client of the hub. */
   answerMs: seconds(30),
   uploadAnswerMs: minutes(15),
+  answerBytesMax: 64 * MiB,
   pollMs: 500,
   unreachableMs: minutes(1),
   rolloutWaitMs: minutes(60),
