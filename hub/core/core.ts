@@ -11,7 +11,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { decodePresence, decodeStatus, encodeMessage } from '../../core/wire/messages.ts'
 import { type DeviceTopic, deviceTopic } from '../../core/wire/topics.ts'
 import { forgetPresence } from '../fleet/presence.ts'
-import type { Store } from '../store/port.ts'
+import type { Snapshot, Store } from '../store/port.ts'
 import { republishAll } from './desired.ts'
 import type { Answer, Effect, HubMessage, HubState } from './model.ts'
 import { reduce } from './reduce.ts'
@@ -44,10 +44,9 @@ export interface HubCore {
   republish(): Promise<void>
 }
 
-/** @throws EverbootError EB-DATABASE when the store cannot be read. */
-export async function createHubCore(ports: HubPorts): Promise<HubCore> {
+/** @param snapshot what `store.load()` gave */
+export function createHubCore(ports: HubPorts, snapshot: Omit<Snapshot, 'retained'>): HubCore {
   const { store, clock } = ports
-  const snapshot = await store.load()
   let state = forgetPresence({
     devices: Shelf.from(snapshot.devices, (it) => it.id),
     releases: Shelf.from(snapshot.releases, (it) => it.id),

@@ -34,6 +34,8 @@ export interface BrokerOptions {
     kind: DeviceTopic,
     payload: Uint8Array,
   ) => Promise<Result<Answer, Fault>>
+  /** Called once the broker can publish, before it listens. */
+  readonly beforeListening: (outlet: Outlet) => Promise<void>
   readonly events: Events
 }
 
@@ -89,15 +91,19 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     metered.once('close', () => sockets.delete(metered))
     aedes.handle(metered)
   })
-  const port = await listen(server, options.host, options.port)
-  return {
-    port,
-    counters,
+  const outlet: Outlet = {
     async publish(message) {
       if (message.retain) await persistence.keep(message.topic, message.payload)
       deliver(aedes, message)
     },
     cut: (deviceId) => clientOf(aedes, deviceId)?.close(),
+  }
+  await options.beforeListening(outlet)
+  const port = await listen(server, options.host, options.port)
+  return {
+    ...outlet,
+    port,
+    counters,
     async close() {
       stopping.abort()
       const closed = closeServer(server, () => undefined)

@@ -1,0 +1,96 @@
+/**
+ * The HTTP server of the hub: fastify with TLS, deadlines, tokens and one form of error.
+ * Promise: a request is refused before its body is read when its token is not good; headers, idle connections
+ * and bodies have limits; every failure has the body of ../answers.ts.
+ * Leaves to others: the resources (../routes, blobs.ts).
+ */
+import type { Server } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { EverbootError, fault, raise } from '../../../core/errors.ts'
+import { hubLimits } from '../../../core/limits.ts'
+import type { Events } from '../../../core/ports.ts'
+import { closeServer, listen } from '../../adapters/listen.ts'
+import type { BlobFiles } from '../../store/adapters/blob-files.ts'
+import { faultOfAnswer, httpStatusOf } from '../answers.ts'
+import { type ApiPorts, mayCall } from '../api.ts'
+import { deviceRoutes } from '../routes/devices.ts'
+import { releaseRoutes } from '../routes/releases.ts'
+import { rolloutRoutes } from '../routes/rollouts.ts'
+import { blobRoutes } from './blobs.ts'
+
+export interface HttpOptions {
+  readonly host: string
+  readonly port: number
+  readonly tls: { readonly key: string; readonly cert: string } | null
+  readonly files: BlobFiles
+  readonly events: Events
+}
+
+export interface HttpServer {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** @throws EverbootError EB-PORT-IN-USE */
+export async function startHttp(options: HttpOptions, ports: ApiPorts): Promise<HttpServer> {
+  const app = makeApp(options, ports)
+  app.get('/v1/health', async () => ({ ok: true }))
+  app.get('/v1/hub', async () => overview(ports))
+  releaseRoutes(app, ports)
+  deviceRoutes(app, ports)
+  rolloutRoutes(app, ports)
+  blobRoutes(app, ports.core, options.files)
+  await app.ready()
+  const server = app.server
+  server.headersTimeout = hubLimits.headersMs
+  server.maxConnections = hubLimits.connectionsMax
+  const port = await listen(server as Server, options.host, options.port)
+  return {
+    port,
+    async close() {
+      const closed = closeServer(server as Server, () => server.closeAllConnections())
+      server.closeIdleConnections()
+      await closed
+      await app.close()
+    },
+  }
+}
+
+function makeApp({ tls, events }: HttpOptions, ports: ApiPorts): FastifyInstance {
+  const common = {
+    bodyLimit: hubLimits.requestBytesMax,
+    connectionTimeout: hubLimits.idleMs,
+    keepAliveTimeout: hubLimits.idleMs,
+    routerOptions: { maxParamLength: 160 },
+  }
+  const secure =
+    tls === null
+      ? null
+      : ({ ...tls, minVersion: 'TLSv1.2', handshakeTimeout: hubLimits.handshakeMs } as const)
+  const app = (secure === null ? Fastify(common) : Fastify({ ...common, https: secure })) as FastifyInstance
+  // The body of an upload goes to the route as it comes.
+  app.addContentTypeParser('application/octet-stream', (_request, body, done) => done(null, body))
+  app.addHook('onRequest', async (request) => {
+    const [path = ''] = request.url.split('?')
+    if (!mayCall(ports, path, request.headers.authorization))
+      raise('EB-AUTH', 'the token is missing or not valid')
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const it = faultOfAnswer(error)
+    const what = error instanceof Error && !(error instanceof EverbootError) ? error.message : it.what
+    if (it.code === 'EB-INTERNAL') events.emit({ event: 'internal', what, path: request.url })
+    // A stranger's body is not read to its end.
+    if (it.code === 'EB-AUTH') reply.headers({ 'www-authenticate': 'Bearer', connection: 'close' })
+    return reply.code(httpStatusOf(it.code)).send({ error: it })
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const it = fault('EB-NOT-FOUND', `there is no ${request.method} ${request.url.slice(0, 160)}`)
+    return reply.code(404).send({ error: it })
+  })
+  return app
+}
+
+function overview({ core, counters }: ApiPorts) {
+  const { devices, releases, rollouts } = core.state()
+  return { devices: devices.size, releases: releases.size, rollouts: rollouts.size, broker: counters() }
+}

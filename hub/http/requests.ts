@@ -1,0 +1,53 @@
+/**
+ * What the API is asked: bodies and query strings by schema.
+ * Promise: unknown keys are refused, every text and list has a limit.
+ * Leaves to others: acting on it (routes/).
+ */
+import * as v from 'valibot'
+import { raise } from '../../core/errors.ts'
+import { hubLimits, wireLimits } from '../../core/limits.ts'
+import { safeName } from '../../core/units.ts'
+
+const id = v.pipe(v.string(), v.regex(safeName, 'not a safe name'))
+const digits = v.pipe(v.string(), v.regex(/^\d{1,9}$/, 'not a number'), v.transform(Number))
+
+export const addDeviceBody = v.strictObject({ id, renew: v.optional(v.boolean(), false) })
+
+export const rolloutBody = v.strictObject({
+  /** A release id or `product@version`. */
+  release: v.pipe(v.string(), v.maxLength(160)),
+  devices: v.union([
+    v.literal('all'),
+    v.pipe(v.array(id), v.minLength(1), v.maxLength(hubLimits.devicesMax)),
+  ]),
+  /** Bytes a second. */
+  throttle: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(wireLimits.throttleBytesMin))),
+  dryRun: v.optional(v.boolean(), false),
+})
+
+/** Lists come in pages: `after` is the last id of the page before. */
+export const pageQuery = v.strictObject({
+  after: v.optional(v.pipe(v.string(), v.maxLength(64)), ''),
+  limit: v.optional(v.pipe(digits, v.minValue(1), v.maxValue(hubLimits.pageMax)), String(hubLimits.pageMax)),
+})
+
+/** @throws EverbootError EB-MESSAGE */
+export function readAs<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: string): T {
+  const parsed = v.safeParse(schema, value ?? {})
+  if (parsed.success) return parsed.output
+  const [issue] = parsed.issues
+  raise('EB-MESSAGE', `${what}: ${v.getDotPath(issue) ?? 'document'}: ${issue.message}`, {
+    todo: 'correct the request',
+  })
+}
+
+/** One page of a sorted list of things with an id. */
+export function pageOf<T extends { readonly id: string }>(
+  all: readonly T[],
+  page: { readonly after: string; readonly limit: number },
+): { readonly items: readonly T[]; readonly next: string | null } {
+  const items = all.filter((it) => it.id > page.after).slice(0, page.limit)
+  const last = items.at(-1)
+  const more = last !== undefined && (all.at(-1)?.id ?? '') > last.id
+  return { items, next: more ? last.id : null }
+}
