@@ -6,7 +6,7 @@
  * Leaves to others: the table (decide.ts), loading what is in the slot, pausing and resetting (the board).
  */
 import { assert, present } from '../core/assert.ts'
-import { readRecord, readStamp, recordText, writeRecord } from '../core/boot-partition.ts'
+import { currentRecord, readRecord, readStamp, recordText, writeRecord } from '../core/boot-partition.ts'
 import type { BootRecord, RecordCopies } from '../core/boot-record.ts'
 import type { CommitStamp } from '../core/commit-stamp.ts'
 import { EverbootError, type Fault, fault, faultText } from '../core/errors.ts'
@@ -91,9 +91,8 @@ class Loader {
     if (this.#partition === null) return atPowerOn(null, null, false)
     const stamp = await readStamp(this.#partition)
     await this.#readCopies(this.#partition)
-    const { copies, current } = this.#copies
-    const record = current === null ? null : copies[current]
-    const bad = copies.filter((it) => it === null).length
+    const record = currentRecord(this.#copies)
+    const bad = this.#copies.copies.filter((it) => it === null).length
     const copy = bad === 0 ? '' : `, ${bad} of 2 copies bad`
     this.#note(null, record === null ? `record: none${copy}` : `record: ${recordText(record)}${copy}`)
     this.#note(null, stampText(stamp))
@@ -109,8 +108,10 @@ class Loader {
     if (step.do === 'look') return this.#look(row, step.slot, known)
     const doing = { rebuild: 'record rebuilt', rearm: 're-armed', take: 'a try is taken' }[step.do]
     const of = step.do === 'take' ? ` from slot ${step.slot}` : ''
-    this.#note(row, `${doing}${of}: ${recordText(step.record)}`)
-    return this.#write(row, step.record)
+    const written = await this.#write(row, step.record)
+    const now = currentRecord(this.#copies)
+    if (written && now !== null) this.#note(row, `${doing}${of}: ${recordText(now)}`)
+    return written
   }
 
   async #look(row: string, slot: SlotId, known: Knowledge): Promise<Verdict> {

@@ -48,13 +48,25 @@ export function startSystem(plan: SystemPlan, console: (line: string) => void): 
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...plan.environment },
   })
-  child.stdout.on('data', lines(console))
-  child.stderr.on('data', lines(console))
+  let killed = false
+  // What the tools around the system say about being killed is not the system's.
+  const take = (line: string): void => {
+    if (!killed) console(line)
+  }
+  child.stdout.on('data', lines(take))
+  child.stderr.on('data', lines(take))
   const ended = new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(`does not start: ${error.message}`))
     child.on('close', (status, signal) => resolve(signal === null ? `status ${status}` : `${signal}`))
   })
-  return { pid: child.pid ?? 0, ended, kill: () => kill(child, plan.holding, ended) }
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    kill() {
+      killed = true
+      return kill(child, plan.holding, ended)
+    },
+  }
 }
 
 /**
