@@ -1,0 +1,127 @@
+/**
+ * A publisher in memory: keys, and releases whose image says in its first block how it will behave.
+ */
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { orThrow } from '../../core/errors.ts'
+import type { Digest } from '../../core/units.ts'
+import type { AssignedRelease } from '../../core/wire/messages.ts'
+import { memorySource } from '../../images/release/byte-source.ts'
+import type { Manifest } from '../../images/release/manifest.ts'
+import { compressPiece } from '../../images/release/piece.ts'
+import { derivedSecrets } from '../../images/release/secrets.ts'
+import { writeRelease } from '../../images/release/writer.ts'
+import { wrapKey } from '../../keys/key-wrap.ts'
+import { ed25519Signer, type KeySigner } from '../../keys/signer.ts'
+import type { Trust } from '../../keys/trust.ts'
+
+/** How a system behaves once it is started. */
+export type Behaviour = 'healthy' | 'sick' | 'hang' | 'no hub'
+
+export interface MadeRelease {
+  readonly manifest: Manifest
+  readonly manifestBytes: Uint8Array
+  /** By name: `manifest.json`, `rootfs.index`, `rootfs.blob`. */
+  readonly files: ReadonlyMap<string, Uint8Array>
+  readonly contentKeys: ReadonlyMap<string, Uint8Array>
+  readonly image: Uint8Array
+}
+
+export interface Publisher {
+  readonly trust: Trust
+  make(version: string, behaviour: Behaviour, options?: MakeOptions): Promise<MadeRelease>
+}
+
+export interface MakeOptions {
+  readonly securityVersion?: number
+  readonly floorAfterCommit?: number
+  readonly hardware?: readonly string[]
+  readonly product?: string
+  readonly pieces?: number
+}
+
+export const pieceBytes = 4096
+
+export function publisher(): Publisher {
+  const release = newSigner()
+  const seal = newSigner()
+  const ring = (signer: KeySigner) => ({
+    keys: new Map([[signer.keyId, Buffer.from(signer.publicKey.keyval.public, 'hex') as Uint8Array]]),
+    threshold: 1,
+  })
+  return {
+    trust: { release: ring(release), seal: ring(seal), rsa: new Map() },
+    async make(version, behaviour, options = {}) {
+      const image = imageOf(version, behaviour, options.pieces ?? 16)
+      const files = new Map<string, Uint8Array>()
+      const made = await writeRelease(
+        {
+          product: options.product ?? 'demo',
+          version,
+          securityVersion: options.securityVersion ?? 1,
+          floorAfterCommit: options.floorAfterCommit ?? null,
+          hardware: options.hardware ?? ['sim'],
+          profile: 'standard',
+          suite: 'chacha20-poly1305',
+          pieceBytes,
+          level: 1,
+        },
+        [{ name: 'rootfs', source: memorySource(image, 'image') }],
+        {
+          secrets: derivedSecrets(version, { version, behaviour, salt: randomBytes(8).toString('hex') }),
+          compress: async (raw, level) => compressPiece(raw, level),
+          files: {
+            async create(name) {
+              const parts: Uint8Array[] = []
+              return {
+                write: async (bytes) => void parts.push(bytes.slice()),
+                finish: async () => void files.set(name, Buffer.concat(parts)),
+              }
+            },
+          },
+          releaseSigner: release,
+          sealSigner: seal,
+          rsaSigner: null,
+          progress: () => {},
+        },
+      )
+      const manifestBytes = files.get('manifest.json') ?? new Uint8Array(0)
+      return { manifest: made.manifest, manifestBytes, files, contentKeys: made.keys, image }
+    },
+  }
+}
+
+/** How the system in a slot behaves, from its first block. */
+export function behaviourOf(firstBlock: Uint8Array): Behaviour {
+  const text = Buffer.from(firstBlock).toString('latin1').split('\0')[0] ?? ''
+  return (text.split(' ')[1] ?? 'hang').replace('-', ' ') as Behaviour
+}
+
+/** What the hub hands to a device with this wrapping key. */
+export function assignedTo(release: MadeRelease, wrappingKey: Uint8Array): AssignedRelease {
+  const { manifest, manifestBytes, contentKeys } = release
+  const sha256 = createHash('sha256').update(manifestBytes).digest('hex') as Digest
+  const keys = [...contentKeys].map(([blob, key]) => [
+    blob,
+    Buffer.from(wrapKey(wrappingKey, key)).toString('base64'),
+  ])
+  return {
+    id: manifest.id,
+    manifest: { path: `/blobs/${manifest.id}/manifest.json`, bytes: manifestBytes.length, sha256 },
+    keys: Object.fromEntries(keys) as Record<string, string>,
+  }
+}
+
+function imageOf(version: string, behaviour: Behaviour, pieces: number): Uint8Array {
+  const image = randomBytes(pieces * pieceBytes)
+  image.fill(0, 0, pieceBytes)
+  image.write(`${version} ${behaviour.replace(' ', '-')}`)
+  // A run of zeros in the middle, as real images have.
+  const middle = Math.floor(pieces / 2) * pieceBytes
+  image.fill(0, middle, middle + 2 * pieceBytes)
+  return image
+}
+
+function newSigner(): KeySigner {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  return orThrow(ed25519Signer(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'test key'))
+}
