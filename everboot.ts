@@ -8,11 +8,16 @@ import { EverbootError, exitStatus, exitStatusOf, fault, faultOf, faultText } fr
 
 type Family = () => Promise<{ readonly commands: readonly Command[] }>
 
+async function imageCommands(): Promise<{ readonly commands: readonly Command[] }> {
+  const [images, sim] = await Promise.all([import('./images/cli.ts'), import('./images/boards/sim/cli.ts')])
+  return { commands: [...images.commands, ...sim.commands] }
+}
+
 /** First word of a command → where it lives. */
 const families: Readonly<Record<string, Family>> = {
   demo: () => import('./demo/cli.ts'),
   keys: () => import('./keys/cli.ts'),
-  image: () => import('./images/cli.ts'),
+  image: imageCommands,
   hub: () => import('./hub/cli/main.ts'),
   publish: () => import('./hub/cli/main.ts'),
   devices: () => import('./hub/cli/main.ts'),

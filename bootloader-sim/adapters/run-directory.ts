@@ -24,7 +24,9 @@ export async function makeRunDirectory(
   const own = join(path, 'everboot')
   await rm(path, { recursive: true, force: true })
   await mkdir(own, { recursive: true, mode: 0o755 })
-  await writeFile(join(own, 'cmdline'), `${[load.commandLine, ...words].join(' ')}\n`)
+  // The kernel's clock did not start with this boot, so the system is told when it began.
+  const started = `everboot.start=${process.hrtime.bigint() / 1_000_000n}`
+  await writeFile(join(own, 'cmdline'), `${[load.commandLine, started, ...words].join(' ')}\n`)
   await writeFile(join(own, 'last-console'), load.lastConsole)
   await writeFile(join(own, 'boot-trace'), load.bootTrace)
   for (const name of ['hosts', 'resolv.conf']) await copyIfThere(join('/etc', name), join(path, name))

@@ -24,10 +24,12 @@ export function mqttLink(options: MqttLinkOptions, random: Random): Link {
   let closed = false
   let tries = 0
   let retryTimer: NodeJS.Timeout | undefined
+  const address = addressOf(options.url)
 
   const connect = (listener: LinkListener, will: () => LinkMessage): void => {
     const { topic, payload, qos, retain } = will()
-    const mine = mqtt.connect(options.url, {
+    const mine = mqtt.connect({
+      ...address,
       clientId: options.deviceId,
       username: options.deviceId,
       password: options.token,
@@ -94,6 +96,18 @@ export function mqttLink(options: MqttLinkOptions, random: Random): Link {
       client = null
       if (mine !== null) await mine.endAsync(false).catch(() => {})
     },
+  }
+}
+
+/** mqtt.js would take a URL apart by the deprecated `url.parse`. */
+function addressOf(url: string): { protocol: 'mqtt' | 'mqtts'; host: string; port: number } {
+  const { protocol, hostname, port } = new URL(url)
+  const secure = protocol === 'mqtts:'
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return {
+    protocol: secure ? 'mqtts' : 'mqtt',
+    host,
+    port: port === '' ? (secure ? 8883 : 1883) : Number(port),
   }
 }
 

@@ -57,6 +57,7 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
   const { events, clock, files } = board.ports
   let state: UpdateState = 'IDLE'
   let progress: Progress | null = null
+  let shownMs = 0
   let cancelling = new AbortController()
   let end: AttemptEnd | null = null
   let bootTheSpare = false
@@ -71,6 +72,8 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
       hubHeard: () => host.reporter.hubHeard,
       onProgress: (now) => {
         progress = now
+        if (clock.monotonicMs() - shownMs < downloadLimits.reportMs) return
+        shownMs = clock.monotonicMs()
         host.reporter.show()
       },
     })
