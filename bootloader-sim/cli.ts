@@ -21,6 +21,7 @@ import { type Damage, damageSlot, damages } from './adapters/damage.ts'
 import { chooseMode, enter, hasEntered } from './adapters/mode.ts'
 import { factsOnDisk, readBoard, runBoard } from './adapters/runner.ts'
 import { boardPaths } from './board-file.ts'
+import { link } from './cli/link.ts'
 import { statusLines } from './status-text.ts'
 
 const oneDirectory = { positionals: 'DIR', positionalsMin: 1, positionalsMax: 1 } as const
@@ -186,7 +187,7 @@ const damage: Command = {
   },
 }
 
-export const commands: readonly Command[] = [create, run, status, reset, powerCut, kill, damage]
+export const commands: readonly Command[] = [create, run, status, reset, powerCut, kill, damage, link]
 
 function damageOf(input: CommandInput): Damage {
   const value = input.values['what'] ?? 'init'

@@ -210,3 +210,15 @@ export const boardLimits = {
   /** Any time that a board maker may set. */
   settingMsMax: hours(24),
 } as const
+
+/** The bad line for demos, benches and tests. */
+export const linkLimits = {
+  segmentBytes: 1460,
+  /** Waiting and under way in one direction of one connection. */
+  windowBytes: 64 * KiB,
+  burstMs: 5,
+  /** A broken connection breaks within 2^20 bytes. */
+  cutBytesExponentMax: 21,
+  shareSteps: 1_000_000,
+  latencyMsMax: minutes(1),
+} as const
