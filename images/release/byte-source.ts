@@ -48,6 +48,26 @@ export function windowOf(source: ByteSource, name: string, start: number, bytes:
   }
 }
 
+/** The same bytes, read in steps of 1 MiB: for a taker that reads little by little, in order. */
+export function inSteps(source: ByteSource): ByteSource {
+  const room = new Uint8Array(Math.min(MiB, Math.max(1, source.bytes)))
+  let start = 0
+  let filled = 0
+  return {
+    name: source.name,
+    bytes: source.bytes,
+    async read(offset, into) {
+      if (offset < start || offset >= start + filled) {
+        start = offset
+        filled = await source.read(offset, room)
+      }
+      const part = room.subarray(offset - start, Math.min(filled, offset - start + into.length))
+      into.set(part)
+      return part.length
+    },
+  }
+}
+
 /** Fills `into`. @throws EverbootError `code` when the source ends before. */
 export async function readExactly(
   source: ByteSource,

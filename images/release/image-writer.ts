@@ -4,17 +4,17 @@
  * index entry and nothing else; no nonce is used twice under the key of the blob.
  * Leaves to others: manifest and signatures (writer.ts), which keys (secrets.ts).
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { assert, present } from '../../core/assert.ts'
 import { raise } from '../../core/errors.ts'
 import { buildLimits, releaseLimits } from '../../core/limits.ts'
-import { blockBytes, type Digest, roundUp } from '../../core/units.ts'
-import { type ByteSink, type ByteSource, readExactly } from './byte-source.ts'
+import { blockBytes, type Digest, MiB, roundUp } from '../../core/units.ts'
+import { type ByteSink, type ByteSource, inSteps, readExactly } from './byte-source.ts'
 import { indexKey, type Suite } from './content-cipher.ts'
 import { entriesPerPage, type IndexEntry, indexBytes, type PageContext, sealPage } from './index-page.ts'
 import { type Blob, type Image, pieceRange } from './manifest.ts'
 import { pieceAad, sealPiece } from './piece.ts'
-import { zeroHash } from './piece-task.ts'
+import { zeroHasher } from './piece-task.ts'
 import { verityBuilder } from './verity.ts'
 
 export interface ImageJob {
@@ -68,6 +68,8 @@ export async function writeImage(job: ImageJob, ports: ImagePorts): Promise<Made
   const pieces = Math.ceil(paddedBytes / job.pieceBytes)
   const verity = verityBuilder(paddedBytes)
   const clear = job.hashClear ? createHash('sha256') : null
+  const zeroHash = zeroHasher()
+  const source = job.pieceBytes < MiB ? inSteps(job.source) : job.source
   const emit = emitter(job, pieces, ports)
   const rooms = Array.from({ length: buildLimits.piecesInFlight + 1 }, () => new Uint8Array(job.pieceBytes))
   const underway: Underway[] = []
@@ -75,11 +77,12 @@ export async function writeImage(job: ImageJob, ports: ImagePorts): Promise<Made
     const place = pieceRange(job, paddedBytes, number)
     const room = present(rooms[number % rooms.length], 'room').subarray(0, place.bytes)
     const own = room.subarray(0, Math.min(place.bytes, bytes - place.offset))
-    await readExactly(job.source, place.offset, own, 'EB-IMAGE')
+    await readExactly(source, place.offset, own, 'EB-IMAGE')
     room.fill(0, own.length)
     verity.update(room)
     clear?.update(own)
-    underway.push(begin(number, room, job.level, ports))
+    const zero = isZero(room) ? zeroHash(room.length) : null
+    underway.push(begin(number, room, zero, job.level, ports))
     if (underway.length > buildLimits.piecesInFlight) await emit.piece(present(underway.shift(), 'piece'))
     ports.progress(place.offset + own.length)
   }
@@ -89,12 +92,19 @@ export async function writeImage(job: ImageJob, ports: ImagePorts): Promise<Made
   return { image, blob, sha256: clear?.digest() ?? null }
 }
 
-function begin(number: number, raw: Uint8Array, level: number, ports: ImagePorts): Underway {
-  if (isZero(raw)) return { number, raw, rawSha256: zeroHash(raw.length), packed: null }
+/** @param zero the hash, when the piece is all zeros */
+function begin(
+  number: number,
+  raw: Uint8Array,
+  zero: Uint8Array | null,
+  level: number,
+  ports: ImagePorts,
+): Underway {
+  if (zero !== null) return { number, raw, rawSha256: zero, packed: null }
   const packed = level === 0 ? Promise.resolve(null) : ports.compress(raw, level)
   // It is awaited later; until then a failure must not count as unhandled.
   packed.catch(() => {})
-  return { number, raw, rawSha256: createHash('sha256').update(raw).digest(), packed }
+  return { number, raw, rawSha256: hash('sha256', raw, 'buffer'), packed }
 }
 
 /** Takes pieces in order and writes blob and index. */
@@ -125,7 +135,7 @@ function emitter(
   return {
     async piece(it) {
       const { kind, bytes } = await sealed(job, pieces, it, ports)
-      const sealedSha256 = createHash('sha256').update(bytes).digest()
+      const sealedSha256 = hash('sha256', bytes, 'buffer')
       entries.push({ kind, offset, sealedBytes: bytes.length, rawSha256: it.rawSha256, sealedSha256 })
       blobHash.update(bytes)
       if (bytes.length > 0) await ports.blob.write(bytes)

@@ -8,7 +8,6 @@
 import { createHash } from 'node:crypto'
 import { assert } from '../../core/assert.ts'
 import { orThrow, raise } from '../../core/errors.ts'
-import { hex } from '../../core/units.ts'
 import type { KeyRing, Verify } from '../../keys/public-key.ts'
 import type { Trust } from '../../keys/trust.ts'
 import { pssVerifier, type StreamingVerifier } from '../../keys/verify-node.ts'
@@ -16,7 +15,7 @@ import { type ByteSource, readExactly, sha256Of } from './byte-source.ts'
 import { type IndexEntry, type IndexPage, openPage, pageCount, pageRange } from './index-page.ts'
 import { type Blob, fullBlob, type Image, type Manifest, pieceRange } from './manifest.ts'
 import { openPiece } from './piece.ts'
-import { imageOf, pageContext, pieceTask, sealOf, zeroHash } from './piece-task.ts'
+import { imageOf, pageContext, pieceTask, sealOf, zeroHasher } from './piece-task.ts'
 import { verityBuilder } from './verity.ts'
 import { type DeviceWraps, openWraps } from './wraps.ts'
 
@@ -138,15 +137,15 @@ export async function* releasePieces(
   const source = release.blob(blob.id)
   checkLength(source, blob.bytes, 'EB-BLOB')
   const { paddedBytes } = imageOf(manifest, blob)
-  const zeros = hex(zeroHash(blob.pieceBytes))
+  const zeroHash = zeroHasher()
   let buffer = new Uint8Array(0)
   for await (const page of indexPages(release, blob, contentKey)) {
     for (const [at, entry] of page.entries.entries()) {
       const number = page.firstPiece + at
       const place = pieceRange(blob, paddedBytes, number)
       if (entry.kind === 'zero') {
-        const wanted = place.bytes === blob.pieceBytes ? zeros : hex(zeroHash(place.bytes))
-        if (hex(entry.rawSha256) !== wanted) raise('EB-INDEX', `zero piece ${number} has the hash of another`)
+        if (Buffer.compare(entry.rawSha256, zeroHash(place.bytes)) !== 0)
+          raise('EB-INDEX', `zero piece ${number} has the hash of another`)
         yield { number, ...place, entry, raw: null }
         continue
       }

@@ -6,7 +6,7 @@
  */
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import {
@@ -66,7 +66,7 @@ export async function compressOnThreads(raw: Uint8Array, level: number): Promise
   return packed.length < raw.length ? packed : null
 }
 
-function decoderOf(packing: 'gz' | 'zst'): NodeJS.ReadWriteStream {
+function decoderOf(packing: 'gz' | 'zst'): Transform {
   const chunkSize = 256 * KiB
   return packing === 'gz' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize })
 }
@@ -78,7 +78,7 @@ async function expandZip(job: ExpandJob, sink: SparseFile): Promise<void> {
     checksum = crc32(bytes, checksum)
     await sink.write(bytes)
   }
-  const decoder = entry.deflated ? createInflateRaw({ chunkSize: 256 * KiB }) : null
+  const decoder = entry.deflated ? createInflateRaw({ chunkSize: 256 * KiB }) : new PassThrough()
   await expandStream(job, entry.offset, entry.packedBytes, decoder, take)
   if (sink.written() === entry.bytes && checksum === entry.crc32) return
   raise('EB-IMAGE', `${entry.name} in ${job.archive.name} is damaged: length or CRC differs`)
@@ -88,7 +88,7 @@ async function expandStream(
   job: ExpandJob,
   start: number,
   bytes: number,
-  decoder: NodeJS.ReadWriteStream | null,
+  decoder: Transform,
   take: (bytes: Uint8Array) => Promise<void>,
 ): Promise<void> {
   let done = 0
@@ -96,19 +96,21 @@ async function expandStream(
     bytes === 0
       ? Readable.from([])
       : createReadStream(job.archive.name, { start, end: start + bytes - 1, highWaterMark: 256 * KiB })
-  const counted = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of chunks) {
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, next) {
       done += chunk.length
-      job.progress(done)
-      yield chunk
-    }
-  }
+      try {
+        job.progress(done)
+        next(null, chunk)
+      } catch (caught) {
+        next(caught as Error)
+      }
+    },
+  })
   const store = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) await take(chunk)
   }
-  const { signal } = job
-  if (decoder === null) await pipeline(packed, counted, store, { signal })
-  else await pipeline(packed, counted, decoder, store, { signal })
+  await pipeline(packed, counted, decoder, store, { signal: job.signal })
 }
 
 interface SparseFile {

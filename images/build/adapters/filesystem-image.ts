@@ -35,7 +35,18 @@ async function makeSquashfs(plan: FilesystemPlan, out: string): Promise<void> {
       ? []
       : ['-mkfs-time', `${plan.fixed.epochSeconds}`, '-all-time', `${plan.fixed.epochSeconds}`]
   const owner = runsAsRoot() ? [] : ['-all-root']
-  const args = [plan.directory, out, '-noappend', '-no-progress', '-comp', 'zstd', ...times, ...owner]
+  const args = [
+    plan.directory,
+    out,
+    '-noappend',
+    '-no-progress',
+    '-comp',
+    'zstd',
+    '-Xcompression-level',
+    '9',
+    ...times,
+    ...owner,
+  ]
   await run(tools.path('mksquashfs'), args, plan)
 }
 

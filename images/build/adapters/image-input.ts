@@ -9,6 +9,7 @@ import { raise } from '../../../core/errors.ts'
 import { type FileSource, openFileSource } from '../../release/adapters/file-bytes.ts'
 import { expandImage, type Packing } from './expand.ts'
 import { type FilesystemPlan, makeFilesystem } from './filesystem-image.ts'
+import { openSparseSource } from './sparse-source.ts'
 
 export interface InputPlan {
   readonly path: string
@@ -39,7 +40,10 @@ export async function prepareImage(plan: InputPlan): Promise<PreparedImage> {
   if (!it.isFile()) raise('EB-IMAGE', `${plan.path} is neither a file nor a directory`)
   const file = await openFileSource(plan.path)
   const packing = await packingOf(file)
-  if (packing === null) return { source: file, form: 'raw' }
+  if (packing === null) {
+    await file.close()
+    return { source: await openSparseSource(plan.path), form: 'raw' }
+  }
   const out = join(plan.workDirectory, 'input.img')
   try {
     const { signal } = plan
@@ -48,7 +52,7 @@ export async function prepareImage(plan: InputPlan): Promise<PreparedImage> {
   } finally {
     await file.close()
   }
-  return { source: await openFileSource(out), form: packing }
+  return { source: await openSparseSource(out), form: packing }
 }
 
 async function fromDirectory(plan: InputPlan): Promise<PreparedImage> {
@@ -60,7 +64,7 @@ async function fromDirectory(plan: InputPlan): Promise<PreparedImage> {
   plan.phase(`making ${kind}`, 0, 0)
   const { bytes, fixed, signal } = plan
   await makeFilesystem({ directory: plan.path, kind, bytes, fixed, signal }, out)
-  return { source: await openFileSource(out), form: kind }
+  return { source: await openSparseSource(out), form: kind }
 }
 
 const magics: readonly { readonly packing: Packing; readonly bytes: readonly number[] }[] = [
