@@ -6,6 +6,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { raise } from '../../../core/errors.ts'
+import type { Events } from '../../../core/ports.ts'
 import type { HubCore } from '../../core/core.ts'
 import type { BlobFiles, ServedFile } from '../../store/adapters/blob-files.ts'
 import { notModified, rangeFor } from '../range.ts'
@@ -15,7 +16,7 @@ interface BlobRoute {
   readonly Params: { readonly release: string; readonly file: string }
 }
 
-export function blobRoutes(app: FastifyInstance, core: HubCore, files: BlobFiles): void {
+export function blobRoutes(app: FastifyInstance, core: HubCore, files: BlobFiles, events: Events): void {
   app.route<BlobRoute>({
     method: ['GET', 'HEAD'],
     url: '/blobs/:release/:file',
@@ -24,12 +25,17 @@ export function blobRoutes(app: FastifyInstance, core: HubCore, files: BlobFiles
       const known = core.state().releases.get(release)
       const served = known === undefined ? null : files.find(known, file)
       if (served === null) raise('EB-NOT-FOUND', `there is no ${file} of release ${release}`)
-      await answer(request, reply, served)
+      await answer(request, reply, served, events)
     },
   })
 }
 
-async function answer(request: FastifyRequest, reply: FastifyReply, file: ServedFile): Promise<void> {
+async function answer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: ServedFile,
+  events: Events,
+): Promise<void> {
   const { headers } = request
   const common = {
     'accept-ranges': 'bytes',
@@ -59,8 +65,12 @@ async function answer(request: FastifyRequest, reply: FastifyReply, file: Served
     'content-length': end - start,
     ...(range.kind === 'part' ? { 'content-range': `bytes ${start}-${end - 1}/${file.bytes}` } : {}),
   })
-  if (request.method === 'HEAD') raw.end()
-  else await sendFile(raw, file.path, start, end)
+  if (request.method === 'HEAD') {
+    raw.end()
+    return
+  }
+  const sent = await sendFile(raw, file.path, start, end)
+  events.emit({ event: 'blob-sent', path: request.url, start, asked: end - start, sent })
 }
 
 function single(value: string | string[] | undefined): string | undefined {

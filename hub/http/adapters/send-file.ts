@@ -9,22 +9,27 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { hubLimits } from '../../../core/limits.ts'
 
-/** @param start first byte; @param endExclusive one after the last. Resolves when the peer has it or is gone. */
+/**
+ * @param start first byte; @param endExclusive one after the last
+ * @returns how many bytes the system took for the peer, when it has all of them or is gone
+ */
 export async function sendFile(
   response: ServerResponse,
   path: string,
   start: number,
   endExclusive: number,
-): Promise<void> {
+): Promise<number> {
   const file = await open(path, 'r')
+  const tally = { sent: 0 }
   try {
-    await pump(response, file, start, endExclusive)
+    await pump(response, file, start, endExclusive, tally)
   } catch {
     // Headers are out: only a cut connection says that the body is not whole.
     response.destroy()
   } finally {
     await file.close()
   }
+  return tally.sent
 }
 
 async function pump(
@@ -32,6 +37,7 @@ async function pump(
   file: FileHandle,
   start: number,
   endExclusive: number,
+  tally: { sent: number },
 ): Promise<void> {
   const step = Math.min(hubLimits.blobStepBytes, endExclusive - start)
   const buffers = [Buffer.allocUnsafeSlow(step), Buffer.allocUnsafeSlow(step)] as const
@@ -41,7 +47,9 @@ async function pump(
     const { bytesRead } = await file.read(buffer, 0, Math.min(step, endExclusive - offset), offset)
     if (bytesRead === 0) throw new RangeError(`the file ends at byte ${offset}`)
     await sent
-    sent = write(response, buffer.subarray(0, bytesRead))
+    sent = write(response, buffer.subarray(0, bytesRead)).then(() => {
+      tally.sent += bytesRead
+    })
     // Whoever waits for it sees its failure; until then it is nobody's.
     sent.catch(() => undefined)
     offset += bytesRead

@@ -39,7 +39,7 @@ export async function startHttp(options: HttpOptions, ports: ApiPorts): Promise<
   releaseRoutes(app, ports)
   deviceRoutes(app, ports)
   rolloutRoutes(app, ports)
-  blobRoutes(app, ports.core, options.files)
+  blobRoutes(app, ports.core, options.files, options.events)
   await app.ready()
   const server = app.server
   server.headersTimeout = hubLimits.headersMs
