@@ -84,7 +84,7 @@ export const trialLimits = {
   networkDeadlineMs: minutes(15),
   rebootDelayMs: seconds(5),
   watchdogMs: seconds(60),
-  petMs: seconds(5),
+  petMs: seconds(1),
   hookMs: minutes(2),
   hookOutputBytesMax: 16 * KiB,
   checkMs: seconds(10),
