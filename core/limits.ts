@@ -222,3 +222,15 @@ export const linkLimits = {
   shareSteps: 1_000_000,
   latencyMsMax: minutes(1),
 } as const
+
+/** The demonstration. */
+export const demoLimits = {
+  /** One command, such as building a release. */
+  commandMs: minutes(2),
+  /** Waiting for something to happen on the board or at the hub. */
+  waitMs: minutes(2),
+  pollMs: 100,
+  stopMs: seconds(10),
+  linkBytesPerSecond: 12 * MiB,
+  linkCutMs: seconds(1.5),
+} as const
