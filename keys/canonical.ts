@@ -10,6 +10,9 @@ import { type Fault, fault } from '../core/errors.ts'
 import { releaseLimits } from '../core/limits.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 
+/** In canonical form a key has no other spelling. */
+const prototypeKey = '"__proto__":'
+
 /** The canonical bytes of a JSON value. @throws TypeError for what canonical JSON cannot say (floats). */
 export function canonicalBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(canonicalize(value))
@@ -25,6 +28,9 @@ export function parseCanonical(bytes: Uint8Array, bytesMax: number, what: string
   }
   if (depthOf(bytes) > releaseLimits.jsonDepthMax) {
     return fail(fault('EB-ENVELOPE', `${what} is nested deeper than ${releaseLimits.jsonDepthMax}`))
+  }
+  if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(prototypeKey)) {
+    return fail(fault('EB-ENVELOPE', `${what} has a field __proto__`))
   }
   try {
     const value: unknown = JSON.parse(

@@ -9,6 +9,7 @@ import { type Fault, fault } from '../core/errors.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { isDigest } from '../core/units.ts'
 import { type KeyRing, keyIdOf, rawKeyOf, rsaKeyIdOf } from './public-key.ts'
+import { pssVerifier } from './verify-node.ts'
 
 const publicKey = v.strictObject({
   keytype: v.literal('ed25519'),
@@ -56,8 +57,12 @@ export function decodeTrust(bytes: Uint8Array, path: string): Result<Trust, Faul
   if (!seal.ok) return seal
   const rsa = new Map(Object.entries(parsed.output.rsa))
   for (const [id, pem] of rsa) {
-    if (rsaKeyIdOf(pem) === id) continue
-    return fail(fault('EB-KEY', `trust file ${path}: RSA key ${id.slice(0, 8)} does not have its own id`))
+    if (rsaKeyIdOf(pem) !== id) {
+      return fail(fault('EB-KEY', `trust file ${path}: RSA key ${id.slice(0, 8)} does not have its own id`))
+    }
+    if (pssVerifier(pem) === null) {
+      return fail(fault('EB-KEY', `trust file ${path}: RSA key ${id.slice(0, 8)} is no good RSA key`))
+    }
   }
   return ok({ release: release.value, seal: seal.value, rsa })
 }
