@@ -3,7 +3,7 @@
  * Promise: an expected failure is one line `EB-…: what; what to do`; only a bug shows a trace.
  * Leaves to others: everything that the commands do. Each part is loaded only when one of its commands runs.
  */
-import { type Command, type CommandIo, helpText, parseCommand } from './core/command.ts'
+import { type Command, type CommandIo, helpRow, helpText, parseCommand } from './core/command.ts'
 import { EverbootError, exitStatus, exitStatusOf, fault, faultOf, faultText } from './core/errors.ts'
 
 type Family = () => Promise<{ readonly commands: readonly Command[] }>
@@ -42,7 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
     commands.find((it) => it.name === `${first} ${second ?? ''}`) ?? commands.find((it) => it.name === first)
   if (command === undefined) {
     const own = commands.filter((it) => it.name.split(' ')[0] === first)
-    for (const it of own) process.stdout.write(`  everboot ${it.name.padEnd(20)} ${it.summary}\n`)
+    for (const it of own) process.stdout.write(overviewRow(it))
     if (second === undefined || second === '--help') return second === undefined ? exitStatus.usage : 0
     printFault(
       fault('EB-USAGE', `there is no command ${first} ${second}`, `see everboot ${first} --help`),
@@ -77,11 +77,15 @@ async function printOverview(status: number): Promise<number> {
     for (const command of (await family()).commands) {
       if (seen.has(command)) continue
       seen.add(command)
-      process.stdout.write(`  everboot ${command.name.padEnd(20)} ${command.summary}\n`)
+      process.stdout.write(overviewRow(command))
     }
   }
   process.stdout.write('\neverboot COMMAND --help shows the options of a command.\n')
   return status
+}
+
+function overviewRow(command: Command): string {
+  return `${helpRow(`  everboot ${command.name}`, 31, command.summary)}\n`
 }
 
 function printFault(it: ReturnType<typeof faultOf>, json: boolean): void {

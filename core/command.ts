@@ -51,6 +51,9 @@ export interface Command {
   run(input: CommandInput): Promise<number>
 }
 
+/** What the narrowest terminal shows. */
+const helpColumns = 80
+
 const common: Readonly<Record<string, CommandOption>> = {
   json: { type: 'boolean', means: 'print one JSON object instead of text' },
   help: { type: 'boolean', means: 'show this help' },
@@ -117,12 +120,45 @@ export function numberOption(
   raise('EB-USAGE', `--${name} is ${JSON.stringify(value)}, not a whole number from ${min} to ${max}`)
 }
 
+/** The help of a command, at most 80 columns wide. */
 export function helpText(command: Command): string {
   const rows = Object.entries({ ...command.options, ...common }).map(([name, it]) => {
     const left = `  --${name}${it.type === 'string' ? ` ${it.value ?? 'VALUE'}` : ''}`
-    return `${left.padEnd(28)} ${it.means}${it.multiple ? ' (may be repeated)' : ''}`
+    return helpRow(left, 28, `${it.means}${it.multiple ? ' (may be repeated)' : ''}`)
   })
   const usage = `everboot ${command.name} ${command.positionals}`.trim()
-  const notes = command.notes === undefined ? '' : `\n\n${command.notes.trim()}`
-  return `${command.summary}\n\nUsage: ${usage} [options]\n\n${rows.join('\n')}${notes}`
+  const notes = command.notes === undefined ? '' : `\n\n${noteText(command.notes)}`
+  return `${wrapped(command.summary)}\n\nUsage: ${usage} [options]\n\n${rows.join('\n')}${notes}`
+}
+
+/** A term of `width` columns with its meaning beside it, or below where the term is longer. */
+export function helpRow(term: string, width: number, means: string): string {
+  const indent = ' '.repeat(width + 1)
+  const text = wrapped(means, helpColumns - indent.length).replaceAll('\n', `\n${indent}`)
+  return term.length > width ? `${term}\n${indent}${text}` : `${term.padEnd(width)} ${text}`
+}
+
+/** Lines that begin with `Example` are commands: they are continued as a shell reads them. */
+function noteText(notes: string): string {
+  const unfinishedLine = /(?<![.:])\n(?=[a-z(])/g
+  return notes
+    .trim()
+    .replace(unfinishedLine, ' ')
+    .split('\n')
+    .map((line) => {
+      if (!line.startsWith('Example')) return wrapped(line)
+      return wrapped(line, helpColumns - 4).replaceAll('\n', ' \\\n  ')
+    })
+    .join('\n')
+}
+
+/** Breaks at spaces only, so a word longer than `columns` sticks out. */
+function wrapped(text: string, columns: number = helpColumns): string {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + 1 + word.length > columns) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines.join('\n')
 }

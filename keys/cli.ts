@@ -8,7 +8,7 @@ import { addDeviceKey, createKeyDirectory, keyDirectory } from './adapters/key-d
 
 const init: Command = {
   name: 'keys init',
-  summary: 'make the keys of a publisher, for development',
+  summary: 'Make the keys of a publisher, for development',
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,
@@ -26,7 +26,7 @@ const init: Command = {
 
 const device: Command = {
   name: 'keys device',
-  summary: 'make the wrapping key of another device',
+  summary: 'Make the wrapping key of another device',
   positionals: 'ID',
   positionalsMin: 1,
   positionalsMax: 1,
@@ -43,7 +43,7 @@ const device: Command = {
 
 const show: Command = {
   name: 'keys show',
-  summary: 'check a key directory and show the public half',
+  summary: 'Check a key directory and show the public half',
   positionals: 'DIR',
   positionalsMin: 1,
   positionalsMax: 1,

@@ -2,7 +2,7 @@
  * Public keys in TUF's form and sets of them.
  * Promise: a key id is the SHA-256 of the canonical key; a key whose id does not match is no key; one
  * algorithm per key type, never taken from a signature.
- * Leaves to others: private keys (key-store.ts) and verification itself (`Verify`).
+ * Leaves to others: private keys (key-directory.ts) and verification itself (`Verify`).
  */
 import { createHash } from 'node:crypto'
 import { isDigest } from '../core/units.ts'

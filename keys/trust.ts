@@ -2,7 +2,7 @@
  * What a device or bootloader trusts: the public half of a publisher's keys, one JSON file.
  * Promise: a file that is not wholly understood is refused (fail closed), a key id that is not the hash of
  * its key too.
- * Leaves to others: where the file lies; making it (key-store.ts).
+ * Leaves to others: where the file lies; making it (key-directory.ts).
  */
 import * as v from 'valibot'
 import { type Fault, fault } from '../core/errors.ts'

@@ -22,6 +22,5 @@ export function lines(take: (line: string) => void): (bytes: Uint8Array) => void
 }
 
 function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/\r$/, '').replace(/[\x00-\x08\x0b-\x1f\x7f]/g, '\u00b7')
+  return text.replace(/\r$/, '').replace(/[^\P{Cc}\t\n]/gu, '\u00b7')
 }

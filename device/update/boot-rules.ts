@@ -3,7 +3,7 @@
  * record. The numbers are the rules' in `docs/BOOT.md`, where the reasons and counterexamples stand.
  * Promise: no function here makes the only good slot unselectable; each returns the whole next record, so
  * that one write is one step.
- * Leaves to others: writing (one copy or both: boot-control.ts) and the order of writes (trial.ts, apply.ts).
+ * Leaves to others: writing (one copy or both: boot-control.ts) and the order of writes (commit.ts, installer.ts).
  */
 import { type BootRecord, withSlot } from '../../core/boot-record.ts'
 import type { CommitStamp } from '../../core/commit-stamp.ts'

@@ -10,7 +10,7 @@ const historyLines = 12
 
 export const devicesShow: Command = {
   name: 'devices show',
-  summary: 'show one device: state, drift, last reports with evidence, history',
+  summary: 'Show one device: state, drift, last reports with evidence, history',
   positionals: 'ID',
   positionalsMin: 1,
   positionalsMax: 1,
@@ -99,8 +99,7 @@ function block(name: string, text: string | undefined): readonly string[] {
 
 /** A console tail comes from a device: it must not steer the operator's terminal. */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to take out
-  return text.replace(/\r\n?/g, '\n').replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '?')
+  return text.replace(/\r\n?/g, '\n').replace(/[^\P{Cc}\t\n]/gu, '?')
 }
 
 function history(it: DeviceDetailView): readonly string[] {

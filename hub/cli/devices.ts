@@ -14,7 +14,7 @@ import { hubOption, print, table, withHub } from './common.ts'
 
 export const devicesAdd: Command = {
   name: 'devices add',
-  summary: 'make a device known and write its identity file',
+  summary: 'Make a device known and write its identity file',
   positionals: 'ID',
   positionalsMin: 1,
   positionalsMax: 1,
@@ -42,7 +42,7 @@ export const devicesAdd: Command = {
 
 export const devicesList: Command = {
   name: 'devices list',
-  summary: 'list the devices: presence, running release, drift',
+  summary: 'List the devices: presence, running release, drift',
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,

@@ -9,7 +9,7 @@ import { hubOption, print, withHub } from './common.ts'
 
 export const publish: Command = {
   name: 'publish',
-  summary: 'send a release to the hub',
+  summary: 'Send a release to the hub',
   positionals: 'FILE.ebr',
   positionalsMin: 1,
   positionalsMax: 1,

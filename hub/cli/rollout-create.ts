@@ -21,7 +21,7 @@ import { followRollout, type RolloutDetail } from './follow.ts'
 
 export const rolloutCreate: Command = {
   name: 'rollout create',
-  summary: 'give a release to devices',
+  summary: 'Give a release to devices',
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,

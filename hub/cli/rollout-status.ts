@@ -8,7 +8,7 @@ import { fetchRollout } from './follow.ts'
 
 export const rolloutStatus: Command = {
   name: 'rollout status',
-  summary: 'show one rollout, device by device',
+  summary: 'Show one rollout, device by device',
   positionals: 'ID',
   positionalsMin: 1,
   positionalsMax: 1,
@@ -37,7 +37,7 @@ export const rolloutStatus: Command = {
 
 export const rolloutList: Command = {
   name: 'rollout list',
-  summary: 'list the rollouts, newest first',
+  summary: 'List the rollouts, newest first',
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,

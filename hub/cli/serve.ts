@@ -11,7 +11,7 @@ import { startHub } from '../main.ts'
 
 export const serve: Command = {
   name: 'hub serve',
-  summary: 'run a hub: MQTT broker, HTTP API and release server',
+  summary: 'Run a hub: MQTT broker, HTTP API and release server',
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,

@@ -25,7 +25,7 @@ const levelMax = 19
 
 export const build: Command = {
   name: 'image build',
-  summary: 'make a release from a directory or an image',
+  summary: 'Make a release from a directory or an image',
   positionals: 'INPUT',
   positionalsMin: 1,
   positionalsMax: 1,

@@ -20,7 +20,7 @@ import { contentKeys, keysOption, openReleaseFile } from './open.ts'
 
 export const inspect: Command = {
   name: 'image inspect',
-  summary: 'show a release file, or the difference of two',
+  summary: 'Show a release file, or the difference of two',
   positionals: 'FILE.ebr [OTHER.ebr]',
   positionalsMin: 1,
   positionalsMax: 2,

@@ -15,7 +15,7 @@ import { phaseReporter } from './phase.ts'
 
 export const verify: Command = {
   name: 'image verify',
-  summary: 'check a release file to the last byte',
+  summary: 'Check a release file to the last byte',
   positionals: 'FILE.ebr',
   positionalsMin: 1,
   positionalsMax: 1,
