@@ -1,0 +1,165 @@
+/**
+ * A store that keeps its rows in memory and the log of its commits: what a crash leaves is what was committed.
+ */
+import type { Attempt, Device, EvidenceRecord, ReleaseInfo, Rollout, Write } from '../../hub/core/model.ts'
+import type { Snapshot, Store } from '../../hub/store/port.ts'
+import { splitStatus } from '../../hub/store/rows.ts'
+
+interface StatusRow {
+  readonly life: number
+  readonly atMs: number
+  readonly status: ReturnType<typeof splitStatus>['body']
+}
+
+export interface Tables {
+  readonly devices: Map<string, Device>
+  readonly releases: Map<string, ReleaseInfo>
+  readonly rollouts: Map<string, Rollout>
+  readonly attempts: Map<string, Attempt>
+  readonly wraps: Map<string, Record<string, string>>
+  readonly statuses: Map<string, StatusRow>
+  readonly evidences: Map<string, EvidenceRecord & { readonly device: string; readonly life: number }>
+  readonly retained: Map<string, Uint8Array>
+}
+
+export interface MemoryStore extends Store {
+  readonly tables: Tables
+  /** Every commit in order. */
+  readonly log: readonly (readonly Write[])[]
+  /** Commits wait until this is called; `false` lets them through at once (the start). */
+  hold(on: boolean): void
+  /** Lets the oldest waiting commit through. @returns false when none waits. */
+  release(): boolean
+  /** From now on every commit fails. */
+  fail(): void
+}
+
+export function memoryStore(tables: Tables = emptyTables()): MemoryStore {
+  const log: (readonly Write[])[] = []
+  const waiting: (() => void)[] = []
+  let held = false
+  let failing = false
+  const take = (writes: readonly Write[]): void => {
+    log.push(writes)
+    for (const write of writes) apply(tables, write)
+  }
+  return {
+    tables,
+    log,
+    hold(on) {
+      held = on
+    },
+    release() {
+      const next = waiting.shift()
+      next?.()
+      return next !== undefined
+    },
+    fail() {
+      failing = true
+    },
+    load: async (): Promise<Snapshot> =>
+      structuredClone({
+        devices: [...tables.devices.values()],
+        releases: [...tables.releases.values()],
+        rollouts: [...tables.rollouts.values()],
+        retained: tables.retained,
+      }),
+    async commit(writes) {
+      if (failing) throw new Error('the disk is gone')
+      if (!held) return take(writes)
+      return new Promise((resolve) => {
+        waiting.push(() => {
+          take(writes)
+          resolve()
+        })
+      })
+    },
+    async wraps(release, devices) {
+      const found = devices.map((id) => [id, tables.wraps.get(`${release} ${id}`)] as const)
+      return new Map(found.flatMap(([id, keys]) => (keys === undefined ? [] : [[id, keys] as const])))
+    },
+    wrapCount: async (release) =>
+      [...tables.wraps.keys()].filter((it) => it.startsWith(`${release} `)).length,
+    attemptsOf: async (rollout, after, limit) =>
+      [...tables.attempts.values()]
+        .filter((it) => it.rollout === rollout && it.device > after)
+        .sort((a, b) => (a.device < b.device ? -1 : 1))
+        .slice(0, limit),
+    attemptsOn: async (device, limit) =>
+      [...tables.attempts.values()]
+        .filter((it) => it.device === device)
+        .reverse()
+        .slice(0, limit),
+    statuses: async (device, limit) =>
+      [...tables.statuses]
+        .filter(([key]) => key.startsWith(`${device} `))
+        .map(([, it]) => it)
+        .sort((a, b) => b.life - a.life || b.status.seq - a.status.seq)
+        .slice(0, limit),
+    evidences: async (device, limit) =>
+      [...tables.evidences.values()]
+        .filter((it) => it.device === device)
+        .sort((a, b) => b.life - a.life || b.seq - a.seq)
+        .slice(0, limit)
+        .map(({ device: _device, life: _life, ...it }) => it),
+    close: async () => undefined,
+  }
+}
+
+export function emptyTables(): Tables {
+  return {
+    devices: new Map(),
+    releases: new Map(),
+    rollouts: new Map(),
+    attempts: new Map(),
+    wraps: new Map(),
+    statuses: new Map(),
+    evidences: new Map(),
+    retained: new Map(),
+  }
+}
+
+function apply(tables: Tables, write: Write): void {
+  switch (write.kind) {
+    case 'put-device':
+      tables.devices.set(write.device.id, write.device)
+      return
+    case 'add-status':
+      addStatus(tables, write)
+      return
+    case 'put-release':
+      tables.releases.set(write.release.id, write.release)
+      return
+    case 'put-wraps':
+      for (const { device, blob, key } of write.wraps) {
+        const name = `${write.release} ${device}`
+        tables.wraps.set(name, { ...tables.wraps.get(name), [blob]: key })
+      }
+      return
+    case 'put-rollout':
+      tables.rollouts.set(write.rollout.id, write.rollout)
+      return
+    case 'remove-rollout':
+      tables.rollouts.delete(write.rollout)
+      for (const [key, it] of tables.attempts) if (it.rollout === write.rollout) tables.attempts.delete(key)
+      return
+    case 'put-attempt':
+      tables.attempts.set(`${write.attempt.rollout} ${write.attempt.device}`, write.attempt)
+      return
+    case 'retain':
+      if (write.payload === null) tables.retained.delete(write.topic)
+      else tables.retained.set(write.topic, write.payload)
+  }
+}
+
+function addStatus(tables: Tables, write: Extract<Write, { kind: 'add-status' }>): void {
+  const { device, life, atMs, status } = write
+  const { bootId, seq } = status
+  const key = `${device} ${bootId} ${seq}`
+  if (tables.statuses.has(key)) return
+  const { body, evidences } = splitStatus(status)
+  tables.statuses.set(key, { life, atMs, status: body })
+  for (const { kind, ...it } of evidences) {
+    tables.evidences.set(`${key} ${kind}`, { ...it, device, life, bootId, seq, atMs })
+  }
+}
