@@ -4,7 +4,7 @@
  * the record says it is committed. What the wrong key, device or release would spoil is refused before.
  * Leaves to others: running it.
  */
-import { cp, mkdir, open, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { readRecord, writeRecord, writeStamp } from '../../core/boot-partition.ts'
@@ -175,19 +175,26 @@ async function makeData(room: string, board: BoardFile, identity: Record<string,
 }
 
 async function readIdentity(path: string): Promise<Record<string, unknown> & { deviceId: string }> {
+  const text = await identityText(path)
   let document: unknown
   try {
-    const text = await readFile(path, 'utf8')
-    if (text.length > boardLimits.identityBytesMax) raise('EB-CONFIG', `${path} is too long for an identity`)
     document = JSON.parse(text)
-  } catch (cause) {
-    if (cause instanceof SyntaxError) raise('EB-CONFIG', `${path} is not JSON`, { cause })
-    raise('EB-FILE', `identity ${path} cannot be read`, { cause })
+  } catch {
+    raise('EB-CONFIG', `${path} is not JSON`)
   }
   const parsed = v.safeParse(identityForm, document)
   if (parsed.success) return parsed.output
   const [issue] = parsed.issues
   return raise('EB-CONFIG', `${path}: ${v.getDotPath(issue) ?? 'document'}: ${issue.message}`)
+}
+
+async function identityText(path: string): Promise<string> {
+  const cannot = (cause: Error): never =>
+    raise('EB-FILE', `${path} cannot be read: ${cause.message}`, { cause })
+  const { size } = await stat(path).catch(cannot)
+  if (size > boardLimits.identityBytesMax)
+    raise('EB-CONFIG', `${path} has ${size} bytes, too many for an identity`)
+  return readFile(path, 'utf8').catch(cannot)
 }
 
 async function refuseExisting(target: string): Promise<void> {

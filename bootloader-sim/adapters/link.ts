@@ -69,14 +69,22 @@ export async function openLink(options: LinkOptions): Promise<BadLink> {
     }
     open.add(breakUp)
     let left = cutPoint(options)
-    const passed = (direction: 'up' | 'down', bytes: number): void => {
-      count[direction] += bytes
-      left -= bytes
-      if (left <= 0 && open.has(breakUp)) breakUp()
+    const pass = (direction: 'up' | 'down', to: Socket, segment: Buffer): void => {
+      const part = segment.subarray(0, Math.max(0, left))
+      left -= part.length
+      count[direction] += part.length
+      if (part.length < segment.length) to.write(part, () => open.has(breakUp) && breakUp())
+      else to.write(part)
     }
     const way = { delayMs: options.latencyMs / 2, windowBytes: windowOf(options) }
-    new Pipe({ ...way, from: near, to: far, line: lines.up, passed: (bytes) => passed('up', bytes) })
-    new Pipe({ ...way, from: far, to: near, line: lines.down, passed: (bytes) => passed('down', bytes) })
+    new Pipe({ ...way, from: near, to: far, line: lines.up, pass: (segment) => pass('up', far, segment) })
+    new Pipe({
+      ...way,
+      from: far,
+      to: near,
+      line: lines.down,
+      pass: (segment) => pass('down', near, segment),
+    })
     for (const socket of [near, far]) {
       socket.setNoDelay(true)
       socket.on('error', end)
@@ -173,7 +181,8 @@ interface PipeSettings {
   readonly line: Line
   readonly delayMs: number
   readonly windowBytes: number
-  readonly passed: (bytes: number) => void
+  /** Gives a segment to `to`, as far as it goes. */
+  readonly pass: (segment: Buffer) => void
 }
 
 /** One direction of one connection: what waits for the line, and what is under way. */
@@ -228,9 +237,7 @@ class Pipe {
     for (let next = this.#flying[0]; next !== undefined && next.atMs <= now; next = this.#flying[0]) {
       this.#flying.shift()
       this.#bytes -= next.segment.length
-      if (this.#it.to.destroyed) continue
-      this.#it.to.write(next.segment)
-      this.#it.passed(next.segment.length)
+      if (!this.#it.to.destroyed) this.#it.pass(next.segment)
     }
     const [next] = this.#flying
     if (next !== undefined) this.#landLater(next.atMs)

@@ -176,13 +176,15 @@ describe.skipIf(!root)('emulated board on loop devices', { timeout: 120_000 }, (
   })
 
   it('falls back in the same boot when what starts the slot is destroyed', async () => {
+    const installed = await workshop.board(v1)
+    await install(workshop, installed, v2, 'b', (record) => ({
+      ...record,
+      b: { ok: true, sv: 2, tries: 8 },
+      priority: 'b',
+    }))
     for (const what of ['init', 'superblock', 'seal']) {
-      const directory = await workshop.board(v1)
-      await install(workshop, directory, v2, 'b', (record) => ({
-        ...record,
-        b: { ok: true, sv: 2, tries: 8 },
-        priority: 'b',
-      }))
+      const directory = `${installed}-${what}`
+      await run('cp', ['-a', '--sparse=always', installed, directory])
       board = startBoard(directory)
       expect(await board.boots(1)).toMatchObject({ slot: 'b', version: '2.0' })
       expect(await command('emulator', 'damage', directory, '--slot', 'b', '--what', what)).toMatchObject({
