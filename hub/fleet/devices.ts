@@ -2,7 +2,7 @@
  * The devices that the hub knows, and their tokens.
  * Promise: only the hash of a token is kept; a known id is refused unless a new token is asked for, which
  * voids the old one and cuts the session that used it.
- * Leaves to others: making tokens (../adapters/tokens.ts), checking them (../broker, ../http).
+ * Leaves to others: making tokens (tokens.ts), checking them (../broker, ../http).
  */
 import { type Fault, fault } from '../../core/errors.ts'
 import { hubLimits } from '../../core/limits.ts'
