@@ -69,12 +69,16 @@ export async function openLink(options: LinkOptions): Promise<BadLink> {
     }
     open.add(breakUp)
     let left = cutPoint(options)
-    const pass = (direction: 'up' | 'down', to: Socket, segment: Buffer): void => {
+    const pass = (direction: 'up' | 'down', to: Socket, segment: Buffer): boolean => {
       const part = segment.subarray(0, Math.max(0, left))
       left -= part.length
       count[direction] += part.length
-      if (part.length < segment.length) to.write(part, () => open.has(breakUp) && breakUp())
-      else to.write(part)
+      if (part.length === segment.length) {
+        to.write(part)
+        return true
+      }
+      to.write(part, () => open.has(breakUp) && breakUp())
+      return false
     }
     const way = { delayMs: options.latencyMs / 2, windowBytes: windowOf(options) }
     new Pipe({ ...way, from: near, to: far, line: lines.up, pass: (segment) => pass('up', far, segment) })
@@ -181,8 +185,8 @@ interface PipeSettings {
   readonly line: Line
   readonly delayMs: number
   readonly windowBytes: number
-  /** Gives a segment to `to`, as far as it goes. */
-  readonly pass: (segment: Buffer) => void
+  /** Gives a segment to `to`. @returns false when it went only in part and the connection breaks. */
+  readonly pass: (segment: Buffer) => boolean
 }
 
 /** One direction of one connection: what waits for the line, and what is under way. */
@@ -237,7 +241,8 @@ class Pipe {
     for (let next = this.#flying[0]; next !== undefined && next.atMs <= now; next = this.#flying[0]) {
       this.#flying.shift()
       this.#bytes -= next.segment.length
-      if (!this.#it.to.destroyed) this.#it.pass(next.segment)
+      // Nothing follows a break, not even an orderly end.
+      if (!this.#it.to.destroyed && !this.#it.pass(next.segment)) return
     }
     const [next] = this.#flying
     if (next !== undefined) this.#landLater(next.atMs)
