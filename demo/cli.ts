@@ -8,8 +8,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { present } from '../core/assert.ts'
 import { type Command, type CommandInput, type CommandIo, flagOption } from '../core/command.ts'
+import { demoLimits } from '../core/limits.ts'
 import { ensureHostTools } from '../images/build/adapters/host-tools.ts'
+import { children } from './adapters/children.ts'
 import { type BoardStatus, openStage, type Stage } from './adapters/stage.ts'
 import { type Chapter, closingTable } from './chapter.ts'
 import { type Narrator, play, recipes } from './story.ts'
@@ -43,8 +46,14 @@ async function runDemo(input: CommandInput): Promise<number> {
   let good = false
   try {
     const showConsole = flagOption(input, 'console')
-    stage = await openStage(directory, flagOption(input, 'plain'), (line) => {
-      if (showConsole) narrator.say(line)
+    stage = await openStage({
+      directory,
+      children: children(present(process.argv[1], 'path of the program')),
+      plain: flagOption(input, 'plain'),
+      rate: demoLimits.linkBytesPerSecond,
+      onConsole: (line) => {
+        if (showConsole) narrator.say(line)
+      },
     })
     for (const recipe of Object.values(recipes)) stage.build(recipe).catch(() => {})
     const chapters = await play({ stage, narrator }, (it) => narrator.say(`  ${resultLine(it)}`))

@@ -5,7 +5,8 @@
  */
 import { raise } from '../core/errors.ts'
 import { demoLimits } from '../core/limits.ts'
-import { MiB, otherSlot, type SlotId } from '../core/units.ts'
+import { otherSlot, type SlotId } from '../core/units.ts'
+import type { ReleaseView } from '../hub/http/views.ts'
 import {
   type BoardStatus,
   type DeviceView,
@@ -128,7 +129,7 @@ async function goodUpdate({ stage, narrator }: Scene): Promise<Ending> {
   const file = await stage.build(recipes.good)
   const release = await stage.publish(file)
   narrator.say(`  ${release} is published and assigned; it is downloaded into slot b`)
-  const total = await blobBytes(stage, release)
+  const total = await releaseBytes(stage, release)
   const before = stage.link.counters().down
   const share = (): number => Math.min(1, (stage.link.counters().down - before) / total)
   await stage.rollOut(release)
@@ -246,9 +247,9 @@ async function downloaded(narrator: Narrator, share: () => number, wanted: numbe
   })
 }
 
-async function blobBytes(stage: Stage, release: string): Promise<number> {
-  const { blobs } = await stage.hub.get<{ blobs: { bytes: number }[] }>(`/v1/releases/${release}`)
-  return blobs.reduce((sum, it) => sum + it.bytes, 0) || MiB
+async function releaseBytes(stage: Stage, release: string): Promise<number> {
+  const { bytes } = await stage.hub.get<ReleaseView>(`/v1/releases/${release}`)
+  return bytes
 }
 
 function must(condition: boolean, expected: string): void {

@@ -10,6 +10,8 @@ export default class ClosingLine implements Reporter {
     const count = { passed: 0, failed: unhandled.length, skipped: 0 }
     for (const module of modules) {
       if (module.state() === 'failed' && module.errors().length > 0) count.failed += 1
+      // A hook that failed leaves its tests skipped; the suite is what failed.
+      for (const suite of module.children.allSuites()) if (suite.errors().length > 0) count.failed += 1
       for (const test of module.children.allTests()) {
         const state = test.result().state
         if (state === 'passed') count.passed += 1

@@ -10,11 +10,24 @@ import { present } from '../../core/assert.ts'
 import { EverbootError, fault, isErrorCode } from '../../core/errors.ts'
 import { demoLimits } from '../../core/limits.ts'
 
-const entry = present(process.argv[1], 'path of the program')
 const tie = '/usr/bin/setpriv'
 
-/** Runs a command with --json. @returns its object. @throws EverbootError the error of the command */
-export function everboot(args: readonly string[]): Promise<Record<string, unknown>> {
+export interface Children {
+  /** Runs a command with --json. @returns its object. @throws EverbootError the error of the command */
+  run(args: readonly string[]): Promise<Record<string, unknown>>
+  /** Starts a command that runs on. @param onLine is given each line of its output */
+  service(args: readonly string[], onLine: (line: string, from: 'out' | 'err') => void): Service
+}
+
+/** @param entry path of the program: `everboot.ts` or what the package has in its place */
+export function children(entry: string): Children {
+  return {
+    run: (args) => run(entry, args),
+    service: (args, onLine) => service(entry, args, onLine),
+  }
+}
+
+function run(entry: string, args: readonly string[]): Promise<Record<string, unknown>> {
   const child = spawn(process.execPath, [entry, ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
   return new Promise((resolve, reject) => {
     const deadline = setTimeout(() => child.kill('SIGKILL'), demoLimits.commandMs)
@@ -48,11 +61,8 @@ export interface Service {
   stop(): Promise<void>
 }
 
-/**
- * Starts a command that runs on.
- * @param onLine is given each line of its output; `out` or `err`
- */
-export function service(
+function service(
+  entry: string,
   args: readonly string[],
   onLine: (line: string, from: 'out' | 'err') => void,
 ): Service {

@@ -20,7 +20,7 @@ import { MiB, type SlotId } from '../../core/units.ts'
 import type { UpdateState } from '../../core/wire/messages.ts'
 import { type HubClient, openHubClient } from '../../hub/adapters/api-client.ts'
 import type { Sent } from '../chapter.ts'
-import { everboot, type Service, service } from './children.ts'
+import type { Children, Service } from './children.ts'
 
 export const deviceId = 'board-1'
 
@@ -89,12 +89,23 @@ export interface Stage {
   close(): Promise<void>
 }
 
-/** @param directory empty; @param plain without loop devices */
-export async function openStage(
-  directory: string,
-  plain: boolean,
-  say: (line: string) => void,
-): Promise<Stage> {
+export interface StageOptions {
+  /** Empty. */
+  readonly directory: string
+  readonly children: Children
+  /** Without loop devices. */
+  readonly plain: boolean
+  /** Bytes per second from the hub to the board; null: as fast as it goes. */
+  readonly rate: number | null
+  /** Given each line of the board's console. */
+  readonly onConsole: (line: string) => void
+  /** May change the root directory of a system before it becomes an image. */
+  readonly prepareRoot?: (directory: string) => Promise<void>
+}
+
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const { directory, children } = options
+  const everboot = (args: readonly string[]) => children.run(args)
   const at = (name: string): string => join(directory, name)
   const services: Service[] = []
   const log: { sent: Sent[]; states: UpdateState[]; boots: SlotId[] } = { sent: [], states: [], boots: [] }
@@ -104,17 +115,17 @@ export async function openStage(
     at('hub-trust.json'),
     await bothTrusts(at('keys/trust.json'), at('stranger-keys/trust.json')),
   )
-  const build = builder(directory)
+  const build = builder(options)
   const factory = build({ version: 1, flags: [] })
-  const hub = await startHub(directory, services, log.sent)
-  const httpLink = await bendTo(hub.file.url, demoLimits.linkBytesPerSecond)
+  const hub = await startHub(options, services, log.sent)
+  const httpLink = await bendTo(hub.file.url, options.rate)
   const mqttLink = await bendTo(hub.file.mqtt, null)
   const links = [httpLink, mqttLink]
   await everboot(['devices', 'add', deviceId, '--out', at('device.json'), '--hub', at('hub')])
   await throughLinks(at('device.json'), httpLink.port, mqttLink.port)
   const boardArgs = ['--release', await factory, '--keys', at('keys'), '--identity', at('device.json')]
   await everboot(['emulator', 'create', at('board'), ...boardArgs, '--watchdog-ms', '5000'])
-  services.push(startBoard(at('board'), plain, log, say))
+  services.push(startBoard(options, log))
   const socket = at(join('board', boardPaths.socket))
   await until(
     'the board answers',
@@ -160,7 +171,7 @@ export async function until(what: string, condition: () => Promise<boolean>): Pr
 }
 
 /** Makes root directory and release of a version; each only once, one after the other. */
-function builder(directory: string): (recipe: Recipe) => Promise<string> {
+function builder({ directory, children, prepareRoot }: StageOptions): (recipe: Recipe) => Promise<string> {
   const made = new Map<number, Promise<string>>()
   let tail: Promise<unknown> = Promise.resolve()
   const make = async ({ version, flags }: Recipe): Promise<string> => {
@@ -169,10 +180,11 @@ function builder(directory: string): (recipe: Recipe) => Promise<string> {
     const keys = join(directory, 'keys')
     const common = ['--board', 'sim', '--version', `${version}`, '--trust', join(keys, 'trust.json')]
     const timing = ['--health-ms', '6000', '--reboot-ms', '500']
-    await everboot(['image', 'rootfs', '--out', root, ...common, ...timing, ...flags])
+    await children.run(['image', 'rootfs', '--out', root, ...common, ...timing, ...flags])
+    await prepareRoot?.(root)
     const what = ['--product', 'demo', '--version', `${version}`, '--security-version', `${version}`]
     const device = ['--hardware', 'sim', '--device', deviceId]
-    await everboot([
+    await children.run([
       'image',
       'build',
       root,
@@ -197,13 +209,17 @@ function builder(directory: string): (recipe: Recipe) => Promise<string> {
   }
 }
 
-async function startHub(directory: string, services: Service[], sent: Sent[]): Promise<HubClient> {
+async function startHub(
+  { directory, children }: StageOptions,
+  services: Service[],
+  sent: Sent[],
+): Promise<HubClient> {
   let ready = false
   const ports = ['--mqtt-port', '0', '--http-port', '0']
   const trust = ['--trust', join(directory, 'hub-trust.json')]
   const args = ['hub', 'serve', '--data', join(directory, 'hub'), ...trust, ...ports, '--json']
   services.push(
-    service(args, (line, from) => {
+    children.service(args, (line, from) => {
       if (from === 'out') ready = true
       else if (line.includes('"blob-sent"')) sent.push(JSON.parse(line) as Sent)
     }),
@@ -213,14 +229,12 @@ async function startHub(directory: string, services: Service[], sent: Sent[]): P
 }
 
 function startBoard(
-  directory: string,
-  plain: boolean,
+  { directory, children, plain, onConsole }: StageOptions,
   log: { states: UpdateState[]; boots: SlotId[] },
-  say: (line: string) => void,
 ): Service {
-  const args = ['emulator', 'run', directory, '--tied', ...(plain ? ['--plain'] : [])]
-  return service(args, (line) => {
-    say(line)
+  const args = ['emulator', 'run', join(directory, 'board'), '--tied', ...(plain ? ['--plain'] : [])]
+  return children.service(args, (line) => {
+    onConsole(line)
     const boot = /board: handover slot=([ab])/.exec(line)?.[1]
     if (boot === 'a' || boot === 'b') log.boots.push(boot)
     const state = /"event":"update","from":"[A-Z]+","on":"[^"]+","to":"([A-Z]+)"/.exec(line)?.[1]

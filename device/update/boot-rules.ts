@@ -148,12 +148,14 @@ export function attemptOutcome(
 ): AttemptOutcome {
   const target = record[attempt.target]
   const same = sealed === attempt.releaseId
+  // An attempt that is only opened has not cleared the record yet: a target that is committed and holds the
+  // release was so before, and says nothing about this attempt.
+  if (attempt.phase === 'opened') return 'resume'
   if (target.ok && same) return 'succeeded'
   if (attempt.target === own) {
-    if (attempt.phase === 'opened') return 'resume'
     return same && standingOf(record, own) === 'trial' ? 'trial' : 'failed'
   }
-  if (attempt.phase === 'opened' || target.sv === 0) return 'resume'
+  if (target.sv === 0) return 'resume'
   return attempt.armedInBoot === bootId ? 'reboot' : 'failed'
 }
 
