@@ -31,7 +31,7 @@ export function rangeFor(
     return { kind: 'part', start: Math.max(0, size - wanted), endExclusive: size }
   }
   const start = Number(first)
-  const end = last === '' ? Number.MAX_SAFE_INTEGER : Number(last)
+  const end = last === '' ? Number.POSITIVE_INFINITY : Number(last)
   if (end < start) return whole
   if (start >= size) return { kind: 'unsatisfiable' }
   return { kind: 'part', start, endExclusive: Math.min(size, end + 1) }

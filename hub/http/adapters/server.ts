@@ -4,9 +4,9 @@
  * and bodies have limits; every failure has the body of ../answers.ts.
  * Leaves to others: the resources (../routes, blobs.ts).
  */
-import type { Server } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
-import { EverbootError, fault, raise } from '../../../core/errors.ts'
+import type { Server, Socket } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { EverbootError, type Fault, fault, raise } from '../../../core/errors.ts'
 import { hubLimits } from '../../../core/limits.ts'
 import type { Events } from '../../../core/ports.ts'
 import { closeServer, listen } from '../../adapters/listen.ts'
@@ -62,6 +62,10 @@ function makeApp({ tls, events }: HttpOptions, ports: ApiPorts): FastifyInstance
     connectionTimeout: hubLimits.idleMs,
     keepAliveTimeout: hubLimits.idleMs,
     routerOptions: { maxParamLength: 160 },
+    frameworkErrors: (_error: Error, _request: FastifyRequest, reply: FastifyReply) => {
+      reply.code(400).send({ error: notUnderstood() })
+    },
+    clientErrorHandler: (_error: Error, socket: Socket) => refuseRaw(socket),
   }
   const secure =
     tls === null
@@ -88,6 +92,22 @@ function makeApp({ tls, events }: HttpOptions, ports: ApiPorts): FastifyInstance
     return reply.code(404).send({ error: it })
   })
   return app
+}
+
+function notUnderstood(): Fault {
+  return fault('EB-MESSAGE', 'the request is no HTTP that the hub understands')
+}
+
+/** Before there is a request there is no reply to send it with. */
+function refuseRaw(socket: Socket): void {
+  const body = JSON.stringify({ error: notUnderstood() })
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  )
 }
 
 function overview({ core, counters }: ApiPorts) {
