@@ -1,10 +1,18 @@
 /**
  * A network in one process: an MQTT broker of a few lines with retained messages and wills, and an HTTP
- * server of files. Either can be cut off for a device, and HTTP answers can be bent.
+ * server of files. Either can be down, and HTTP answers can be bent.
  */
 import { createHash } from 'node:crypto'
 import { EverbootError, fault } from '../../core/errors.ts'
-import type { Fetch, FetchRequest, FetchResponse, Link, LinkListener, LinkMessage } from '../../core/ports.ts'
+import type {
+  Clock,
+  Fetch,
+  FetchRequest,
+  FetchResponse,
+  Link,
+  LinkListener,
+  LinkMessage,
+} from '../../core/ports.ts'
 
 export interface Broker {
   /** What the hub says. */
@@ -14,9 +22,11 @@ export interface Broker {
   /** Gets all that devices say. */
   onDevice: (topic: string, payload: Uint8Array) => Promise<void>
   readonly retained: Map<string, Uint8Array>
-  /** False: no device can connect. */
-  up: boolean
+  readonly up: boolean
+  /** False: every connection breaks and none can be made. */
   setUp(up: boolean): void
+  /** The connection of one device breaks; its will is published, and it connects again at once. */
+  cut(clientId: string): void
 }
 
 export interface TestLink extends Link {
@@ -31,8 +41,9 @@ interface Connection {
   current: LinkMessage | null
 }
 
-const lost = () => new EverbootError(fault('EB-HUB-UNREACHABLE', 'the connection is down'))
+const lost = (): EverbootError => new EverbootError(fault('EB-HUB-UNREACHABLE', 'the connection is down'))
 
+/** @param later runs work when what is under way has come to rest */
 export function broker(later: (run: () => void) => void): Broker {
   const retained = new Map<string, Uint8Array>()
   const connections = new Map<string, Connection>()
@@ -42,26 +53,37 @@ export function broker(later: (run: () => void) => void): Broker {
       if (it.current !== null && it.topics.has(topic)) later(() => it.listener.message(topic, payload))
     }
   }
+  let isUp = true
   const it: Broker = {
     retained,
-    up: true,
+    get up() {
+      return isUp
+    },
     onDevice: async () => {},
     async publish(message) {
       deliver(message)
     },
     setUp(up) {
-      it.up = up
+      isUp = up
       for (const connection of connections.values()) {
         if (up && connection.current === null) connect(connection)
         else if (!up && connection.current !== null) drop(connection)
       }
+    },
+    cut(clientId) {
+      const connection = connections.get(clientId)
+      const will = connection?.current
+      if (connection === undefined || will == null) return
+      drop(connection)
+      void it.onDevice(will.topic, will.payload)
+      if (isUp) connect(connection)
     },
     link(clientId) {
       return {
         open(listener, will) {
           const connection = { listener, will, topics: new Set<string>(), current: null }
           connections.set(clientId, connection)
-          if (it.up) connect(connection)
+          if (isUp) connect(connection)
         },
         async publish(message) {
           if (connections.get(clientId)?.current == null) throw lost()
@@ -95,10 +117,9 @@ export function broker(later: (run: () => void) => void): Broker {
     later(() => connection.listener.up())
   }
   const drop = (connection: Connection): void => {
-    const will = connection.current
+    // The broker is a part of the hub: when it goes, no will is published.
     connection.current = null
     later(() => connection.listener.down(fault('EB-HUB-UNREACHABLE', 'cut')))
-    if (will !== null) void it.onDevice(will.topic, will.payload)
   }
   return it
 }
@@ -112,6 +133,11 @@ export interface Answer {
   body: Uint8Array
   /** Bytes after which the connection breaks; null: it does not. */
   breakAfter: number | null
+  /** Bytes after which nothing more comes until the reader gives up; null: it does not stall. */
+  stallAfter: number | null
+  /** Milliseconds before each part, and bytes of a part. */
+  partMs: number
+  partBytes: number
 }
 
 export interface FileServer extends Fetch {
@@ -119,25 +145,27 @@ export interface FileServer extends Fetch {
   readonly requests: FetchRequest[]
   /** Bytes sent in bodies. */
   sent: number
+  /** False: nothing answers. */
+  up: boolean
   /** Changes an answer before it is sent, or throws. */
   bend: (request: FetchRequest, answer: Answer) => void
 }
 
 const origin = 'https://hub'
 
-export function fileServer(): FileServer {
+export function fileServer(clock: Pick<Clock, 'sleep'>): FileServer {
   const server: FileServer = {
     files: new Map(),
     requests: [],
     sent: 0,
+    up: true,
     bend: () => {},
     async get(request) {
       server.requests.push(request)
+      if (!server.up) throw lost()
       const answer = answerTo(request, server.files)
       server.bend(request, answer)
-      return responseOf(answer, (bytes) => {
-        server.sent += bytes
-      })
+      return responseOf(answer, clock, server)
     },
   }
   return server
@@ -151,6 +179,9 @@ function answerTo(request: FetchRequest, files: ReadonlyMap<string, Uint8Array>)
     retryAfterMs: null,
     body: new Uint8Array(0),
     breakAfter: null,
+    stallAfter: null,
+    partMs: 0,
+    partBytes: 3000,
   }
   if (file === undefined) return { ...base, status: 404 }
   const etag = `"sha256-${createHash('sha256').update(file).digest('hex')}"`
@@ -163,10 +194,15 @@ function answerTo(request: FetchRequest, files: ReadonlyMap<string, Uint8Array>)
   return { ...base, status: 206, etag, contentRange, body: file.subarray(start, endExclusive) }
 }
 
-function responseOf(answer: Answer, sent: (bytes: number) => void): FetchResponse {
-  const { status, etag, contentRange, retryAfterMs, body, breakAfter } = answer
+function responseOf(answer: Answer, clock: Pick<Clock, 'sleep'>, server: FileServer): FetchResponse {
+  const { status, etag, contentRange, retryAfterMs, body, breakAfter, stallAfter, partMs, partBytes } = answer
   let at = 0
   let cancelled = false
+  let giveUp = (): void => {}
+  const silence = new Promise<never>((_, reject) => {
+    giveUp = () => reject(lost())
+  })
+  silence.catch(() => {})
   return {
     status,
     etag,
@@ -174,17 +210,19 @@ function responseOf(answer: Answer, sent: (bytes: number) => void): FetchRespons
     contentLength: body.length,
     retryAfterMs,
     async read() {
-      if (cancelled) throw lost()
-      if (breakAfter !== null && at >= breakAfter) throw lost()
+      if (partMs > 0) await Promise.race([clock.sleep(partMs), silence])
+      if (cancelled || !server.up || (breakAfter !== null && at >= breakAfter)) throw lost()
+      if (stallAfter !== null && at >= stallAfter) return silence
       if (at >= body.length) return null
-      const end = Math.min(body.length, at + 3000, breakAfter ?? body.length)
+      const end = Math.min(body.length, at + partBytes, breakAfter ?? body.length, stallAfter ?? body.length)
       const part = body.slice(at, end)
       at = end
-      sent(part.length)
+      server.sent += part.length
       return part
     },
     cancel() {
       cancelled = true
+      giveUp()
     },
   }
 }

@@ -11,7 +11,7 @@ import { compressPiece } from '../../images/release/piece.ts'
 import { derivedSecrets } from '../../images/release/secrets.ts'
 import { writeRelease } from '../../images/release/writer.ts'
 import { wrapKey } from '../../keys/key-wrap.ts'
-import { ed25519Signer, type KeySigner } from '../../keys/signer.ts'
+import { ed25519Signer, type KeySigner, type PssSigner, pssSigner } from '../../keys/signer.ts'
 import type { Trust } from '../../keys/trust.ts'
 
 /** How a system behaves once it is started. */
@@ -23,11 +23,14 @@ export interface MadeRelease {
   /** By name: `manifest.json`, `rootfs.index`, `rootfs.blob`. */
   readonly files: ReadonlyMap<string, Uint8Array>
   readonly contentKeys: ReadonlyMap<string, Uint8Array>
+  /** The image of the first partition. */
   readonly image: Uint8Array
 }
 
 export interface Publisher {
   readonly trust: Trust
+  readonly releaseSigner: KeySigner
+  readonly sealSigner: KeySigner
   make(version: string, behaviour: Behaviour, options?: MakeOptions): Promise<MadeRelease>
 }
 
@@ -37,6 +40,11 @@ export interface MakeOptions {
   readonly hardware?: readonly string[]
   readonly product?: string
   readonly pieces?: number
+  /** Pieces that compress to a few bytes instead of random ones. */
+  readonly plain?: boolean
+  readonly profile?: 'standard' | 'kindle'
+  /** Names of further images beside `rootfs`. */
+  readonly more?: readonly string[]
 }
 
 export const pieceBytes = 4096
@@ -44,14 +52,24 @@ export const pieceBytes = 4096
 export function publisher(): Publisher {
   const release = newSigner()
   const seal = newSigner()
+  const rsa = new Map<string, string>()
+  let rsaSigner: PssSigner | null = null
+  const pss = (): PssSigner => {
+    rsaSigner ??= newPssSigner()
+    rsa.set(rsaSigner.keyId, rsaSigner.publicPem)
+    return rsaSigner
+  }
   const ring = (signer: KeySigner) => ({
     keys: new Map([[signer.keyId, Buffer.from(signer.publicKey.keyval.public, 'hex') as Uint8Array]]),
     threshold: 1,
   })
   return {
-    trust: { release: ring(release), seal: ring(seal), rsa: new Map() },
+    trust: { release: ring(release), seal: ring(seal), rsa },
+    releaseSigner: release,
+    sealSigner: seal,
     async make(version, behaviour, options = {}) {
-      const image = imageOf(version, behaviour, options.pieces ?? 16)
+      const { pieces = 16, plain = false, profile = 'standard', more = [] } = options
+      const image = imageOf(version, behaviour, pieces, plain)
       const files = new Map<string, Uint8Array>()
       const made = await writeRelease(
         {
@@ -60,12 +78,15 @@ export function publisher(): Publisher {
           securityVersion: options.securityVersion ?? 1,
           floorAfterCommit: options.floorAfterCommit ?? null,
           hardware: options.hardware ?? ['sim'],
-          profile: 'standard',
-          suite: 'chacha20-poly1305',
+          profile,
+          suite: profile === 'kindle' ? 'aes-256-cbc' : 'chacha20-poly1305',
           pieceBytes,
           level: 1,
         },
-        [{ name: 'rootfs', source: memorySource(image, 'image') }],
+        [
+          { name: 'rootfs', source: memorySource(image, 'image') },
+          ...more.map((name) => ({ name, source: memorySource(randomBytes(pieceBytes * 3), name) })),
+        ],
         {
           secrets: derivedSecrets(version, { version, behaviour, salt: randomBytes(8).toString('hex') }),
           compress: async (raw, level) => compressPiece(raw, level),
@@ -80,7 +101,7 @@ export function publisher(): Publisher {
           },
           releaseSigner: release,
           sealSigner: seal,
-          rsaSigner: null,
+          rsaSigner: profile === 'kindle' ? pss() : null,
           progress: () => {},
         },
       )
@@ -111,8 +132,8 @@ export function assignedTo(release: MadeRelease, wrappingKey: Uint8Array): Assig
   }
 }
 
-function imageOf(version: string, behaviour: Behaviour, pieces: number): Uint8Array {
-  const image = randomBytes(pieces * pieceBytes)
+function imageOf(version: string, behaviour: Behaviour, pieces: number, plain: boolean): Uint8Array {
+  const image = plain ? Buffer.alloc(pieces * pieceBytes, version) : randomBytes(pieces * pieceBytes)
   image.fill(0, 0, pieceBytes)
   image.write(`${version} ${behaviour.replace(' ', '-')}`)
   // A run of zeros in the middle, as real images have.
@@ -124,4 +145,9 @@ function imageOf(version: string, behaviour: Behaviour, pieces: number): Uint8Ar
 function newSigner(): KeySigner {
   const { privateKey } = generateKeyPairSync('ed25519')
   return orThrow(ed25519Signer(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'test key'))
+}
+
+function newPssSigner(): PssSigner {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 65537 })
+  return orThrow(pssSigner(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'test key'))
 }

@@ -1,0 +1,130 @@
+/**
+ * What the scenarios of the device share: a world with one board that runs its factory release, and what must
+ * hold after each of them.
+ */
+import { expect } from 'vitest'
+import type { BootRecord } from '../../core/boot-record.ts'
+import type { Report, Status } from '../../core/wire/messages.ts'
+import type { BoardOptions, TestBoard } from '../doubles/board.ts'
+import {
+  type Behaviour,
+  type MadeRelease,
+  type MakeOptions,
+  type Publisher,
+  publisher,
+} from '../doubles/publisher.ts'
+import { createWorld, type World } from '../doubles/world.ts'
+
+export const minute = 60_000
+export const hour = 60 * minute
+
+export const name = 'board-1'
+
+export interface Scene {
+  readonly world: World
+  readonly board: TestBoard
+  readonly v1: MadeRelease
+  /** Makes and publishes a release. */
+  release(version: string, behaviour: Behaviour, options?: MakeOptions): Promise<MadeRelease>
+  /** Gives the board a wish. @returns its seq */
+  assign(release: MadeRelease, throttle?: number): Promise<number>
+  /** Waits until the hub has a verdict on the last wish. */
+  verdict(limitMs?: number): Promise<string | null>
+}
+
+/** Keys and factory release, made once for many worlds. */
+export interface Factory {
+  readonly publisher: Publisher
+  readonly v1: MadeRelease
+}
+
+export async function makeFactory(options: MakeOptions = {}): Promise<Factory> {
+  const make = publisher()
+  return { publisher: make, v1: await make.make('1', 'healthy', options) }
+}
+
+/** A board that runs release 1 and has told the hub so. */
+export async function scene(factory?: Factory, options: BoardOptions = {}): Promise<Scene> {
+  const made = factory ?? (await makeFactory())
+  const world = await createWorld(made.publisher)
+  const board = await world.addBoard(name, made.v1, options)
+  await board.powerOn()
+  await world.time.until(
+    () => world.hub().state().devices.get(name)?.reported != null && settled(board),
+    hour,
+  )
+  return {
+    world,
+    board,
+    v1: made.v1,
+    async release(version, behaviour, options) {
+      const it = await made.publisher.make(version, behaviour, options)
+      await world.publish(it)
+      return it
+    },
+    async assign(release, throttle) {
+      await world.rollOut(release, [name], throttle)
+      return world.wanted(name)
+    },
+    async verdict(limitMs = 6 * hour) {
+      const closed = (): boolean => ['succeeded', 'failed'].includes(world.attemptState(name) ?? '')
+      await world.time.until(closed, limitMs)
+      return world.attemptState(name)
+    },
+  }
+}
+
+/** The boot has come to its verdict. */
+export function settled(board: TestBoard): boolean {
+  return board.log.some((it) => it.event === 'health')
+}
+
+/** The newest status at the hub. */
+export function lastStatus(world: World): Status {
+  const it = world.statuses(name).at(-1)
+  expect(it).toBeDefined()
+  return it as Status
+}
+
+/** I18: exactly one final report of this attempt, and it is true. */
+export function theReport(world: World, seq: number): Report {
+  const reports = world.statuses(name).filter((it) => it.report?.seq === seq)
+  expect(
+    reports.map((it) => it.report),
+    `final reports of attempt ${seq}`,
+  ).toHaveLength(1)
+  const [status] = reports
+  const report = status?.report
+  expect(report).toBeDefined()
+  if (status !== undefined && report !== undefined) expectTrue(status, report)
+  return report as Report
+}
+
+/** `ok` only when a committed slot holds the release; `failed` only when the running system does not. */
+function expectTrue(status: Status, report: Report): void {
+  const slots = [status.slots.a, status.slots.b]
+  const committed = slots.some((it) => it.release === report.release && it.ok)
+  const running = status.slots[status.slot]
+  if (report.result === 'ok') expect(committed, `ok is true of ${report.release}`).toBe(true)
+  else expect(running.release === report.release && running.ok, 'failed is true').toBe(false)
+}
+
+/** The record without what every boot changes. */
+export function essence(record: BootRecord) {
+  const { a, b, floor, priority } = record
+  return { a, b, floor, priority }
+}
+
+/** Every byte of slot and record, for "unchanged". */
+export async function storageOf(board: TestBoard) {
+  return {
+    spare: Buffer.from(board.slots.b.medium).toString('base64'),
+    written: board.slots.b.written(),
+    record: essence(await board.record()),
+  }
+}
+
+/** The image area of a slot holds exactly the image of a release. */
+export function holds(board: TestBoard, slot: 'a' | 'b', release: MadeRelease): boolean {
+  return Buffer.compare(board.slots[slot].medium.subarray(0, release.image.length), release.image) === 0
+}

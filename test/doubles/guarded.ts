@@ -1,0 +1,59 @@
+/**
+ * Ports that end with the object graph that holds them.
+ * Promise: once `alive` is false, no call and no pending answer of the port settles, and no callback given to
+ * it is called: a dead program can do nothing.
+ */
+import type { Link } from '../../core/ports.ts'
+
+export function never<T>(): Promise<T> {
+  return new Promise<T>(() => {})
+}
+
+/** The port as the graph sees it. */
+export function guarded<T extends object>(port: T, alive: () => boolean): T {
+  return new Proxy(port, {
+    get(target, name, receiver) {
+      const value: unknown = Reflect.get(target, name, receiver)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]) => {
+        if (!alive()) return never()
+        const result: unknown = Reflect.apply(
+          value,
+          target,
+          args.map((it) => callbacks(it, alive)),
+        )
+        if (!(result instanceof Promise)) return result
+        return result.then(
+          (it: unknown) => (alive() ? inner(it, alive) : never()),
+          (caught: unknown) => {
+            if (alive()) throw caught
+            return never()
+          },
+        )
+      }
+    },
+  })
+}
+
+/** Devices and responses that a port hands out are ports themselves. */
+function inner(value: unknown, alive: () => boolean): unknown {
+  const isPort = typeof value === 'object' && value !== null && ('read' in value || 'flush' in value)
+  return isPort && !(value instanceof Uint8Array) ? guarded(value, alive) : value
+}
+
+/** Functions, and objects of functions such as listeners. */
+function callbacks(value: unknown, alive: () => boolean): unknown {
+  if (typeof value === 'function') {
+    return (...args: unknown[]) => (alive() ? Reflect.apply(value, undefined, args) : undefined)
+  }
+  if (typeof value !== 'object' || value === null || !('up' in value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, it]) => [name, callbacks(it, alive)]))
+}
+
+/** A link over which nothing is ever heard. */
+export const silent: Link = {
+  open: () => {},
+  publish: () => Promise.reject(new Error('silent')),
+  subscribe: () => Promise.reject(new Error('silent')),
+  close: async () => {},
+}
