@@ -1,7 +1,7 @@
 /** Real boards on real loop devices: what runs, from where, what ends it, and that nothing is left. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -175,6 +175,28 @@ describe.skipIf(!root)('emulated board on loop devices', { timeout: 120_000 }, (
     expect(board.events.filter((it) => it['event'] === 'reset')).toEqual([])
   })
 
+  it('has a process 1 that reaps what loses its parent', async () => {
+    const directory = await workshop.board(v1)
+    board = startBoard(directory)
+    await board.boots(1)
+    const status = await alive(directory)
+    const first = await firstOf(programs(status).agent.pid)
+    const before = (await childStates(first)).length
+    await order(status, 'orphan')
+    const children = async (wanted: (count: number) => boolean): Promise<readonly string[]> => {
+      let states = await childStates(first)
+      for (let looks = 0; looks < 400 && !wanted(states.length); looks += 1) {
+        await sleep(20)
+        states = await childStates(first)
+      }
+      return states
+    }
+    expect((await children((count) => count > before)).length).toBeGreaterThan(before)
+    const last = await children((count) => count === before)
+    expect(last.length).toBe(before)
+    expect(last).not.toContain('Z')
+  })
+
   it('falls back in the same boot when what starts the slot is destroyed', async () => {
     const installed = await workshop.board(v1)
     await install(workshop, installed, v2, 'b', (record) => ({
@@ -325,6 +347,27 @@ describe.skipIf(!root)('emulated board on loop devices', { timeout: 120_000 }, (
     expect(await board.stop()).toBe(0)
   })
 })
+
+/** States of the children of a process, by `/proc/PID/stat`: R, S, Z … */
+async function childStates(parent: number): Promise<readonly string[]> {
+  const states: string[] = []
+  for (const pid of await readdir('/proc')) {
+    const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+    const [state = '', itsParent = ''] = line.slice(line.lastIndexOf(')') + 2).split(' ')
+    if (Number(itsParent) === parent) states.push(state)
+  }
+  return states
+}
+
+/** The process that is number 1 to process `pid`. */
+async function firstOf(pid: number): Promise<number> {
+  for (let at = pid; at > 1; ) {
+    const text = await readFile(`/proc/${at}/status`, 'utf8')
+    if (/^NSpid:\t\d+\t1$/m.test(text)) return at
+    at = Number(/^PPid:\t(\d+)$/m.exec(text)?.[1])
+  }
+  throw new Error(`process ${pid} has no process 1 of its own`)
+}
 
 /** Puts an order onto the data partition, through the agent's own view of it. */
 async function order(status: Record<string, unknown>, word: string): Promise<void> {

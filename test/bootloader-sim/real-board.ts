@@ -33,6 +33,7 @@ export const deviceId = 'board-1'
 
 /** Pets the watchdog and does what the file `order` on the data partition says. */
 const standInAgent = `
+import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 const config = JSON.parse(readFileSync(process.argv[process.argv.indexOf('--config') + 1], 'utf8'))
 const identity = JSON.parse(readFileSync(config.identity, 'utf8'))
@@ -42,6 +43,11 @@ console.log('agent: lives on ' + identity.deviceId + ', key of ' + identity.wrap
 const act = () => {
   const order = existsSync(data + 'order') ? readFileSync(data + 'order', 'utf8').trim() : ''
   if (order !== 'silence') writeFileSync(config.watchdog, '.')
+  if (order === 'orphan') {
+    writeFileSync(data + 'order', '')
+    const leave = "require('node:child_process').spawn(process.execPath, ['-e', 'setTimeout(() => {}, 200)'], { detached: true }).unref()"
+    spawn(process.execPath, ['-e', leave])
+  }
   if (order === 'reboot') {
     writeFileSync(data + 'order', '')
     writeFileSync(config.reboot.file, 'reboot\\n')

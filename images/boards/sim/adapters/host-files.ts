@@ -36,7 +36,10 @@ export async function takeProgram(
   for (const library of await librariesOf(program)) await takeFile(library, root, library, 0o755, 'copy')
 }
 
-/** Symbolic links are followed. A link becomes a copy where the file system does not allow it. */
+/**
+ * Symbolic links are followed. A link becomes a copy where the file system does not allow it.
+ * @throws EverbootError EB-FILE
+ */
 export async function takeFile(
   from: string,
   root: string,
@@ -47,7 +50,9 @@ export async function takeFile(
   const to = join(root, at)
   await mkdir(dirname(to), { recursive: true })
   await rm(to, { force: true })
-  const source = await realpath(from)
+  const source = await realpath(from).catch((cause: Error) =>
+    raise('EB-FILE', `${from} cannot be taken: ${cause.message}`, { cause }),
+  )
   if (how === 'link' && (await linked(source, to))) return
   await copyFile(source, to)
   await chmod(to, mode)
