@@ -4,24 +4,19 @@
  * Promise: streams; checksums of the archive are checked; a truncated or damaged archive is EB-IMAGE.
  * Leaves to others: which form a file has (image-input.ts).
  */
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { PassThrough, Readable, Transform } from 'node:stream'
+import { PassThrough, Readable, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import {
-  constants,
-  crc32,
-  createGunzip,
-  createInflateRaw,
-  createZstdDecompress,
-  zstdCompress,
-} from 'node:zlib'
+import { constants, crc32, createGunzip, createInflateRaw, zstdCompress } from 'node:zlib'
 import { EverbootError, raise } from '../../../core/errors.ts'
 import { releaseLimits } from '../../../core/limits.ts'
 import { KiB } from '../../../core/units.ts'
 import type { FileSource } from '../../release/adapters/file-bytes.ts'
 import { findZipImage } from '../zip-directory.ts'
+import { expandFrames } from './zstd-frames.ts'
+
+const chunkSize = 256 * KiB
 
 /** How an image may come. */
 export type Packing = 'gz' | 'zst' | 'zip'
@@ -41,7 +36,9 @@ export async function expandImage(job: ExpandJob): Promise<void> {
   const sink = await sparseFile(job.out)
   try {
     if (job.packing === 'zip') await expandZip(job, sink)
-    else await expandStream(job, 0, job.archive.bytes, decoderOf(job.packing), (bytes) => sink.write(bytes))
+    else if (job.packing === 'zst') {
+      await expandFrames(packedBytes(job, 0, job.archive.bytes), (bytes) => sink.write(bytes))
+    } else await expandStream(job, 0, job.archive.bytes, createGunzip({ chunkSize }), (it) => sink.write(it))
     await sink.finish()
   } catch (caught) {
     if (caught instanceof EverbootError) throw caught
@@ -62,13 +59,10 @@ export async function compressOnThreads(raw: Uint8Array, level: number): Promise
   const packed = await compressAsync(raw, {
     params: { [constants.ZSTD_c_compressionLevel]: level },
     chunkSize: releaseLimits.pieceBytesMax,
+    // Written into the frame, it lets the device decode with a window of one piece.
+    pledgedSrcSize: raw.length,
   })
   return packed.length < raw.length ? packed : null
-}
-
-function decoderOf(packing: 'gz' | 'zst'): Transform {
-  const chunkSize = 256 * KiB
-  return packing === 'gz' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize })
 }
 
 async function expandZip(job: ExpandJob, sink: SparseFile): Promise<void> {
@@ -78,7 +72,7 @@ async function expandZip(job: ExpandJob, sink: SparseFile): Promise<void> {
     checksum = crc32(bytes, checksum)
     await sink.write(bytes)
   }
-  const decoder = entry.deflated ? createInflateRaw({ chunkSize: 256 * KiB }) : new PassThrough()
+  const decoder = entry.deflated ? createInflateRaw({ chunkSize }) : new PassThrough()
   await expandStream(job, entry.offset, entry.packedBytes, decoder, take)
   if (sink.written() === entry.bytes && checksum === entry.crc32) return
   raise('EB-IMAGE', `${entry.name} in ${job.archive.name} is damaged: length or CRC differs`)
@@ -91,26 +85,24 @@ async function expandStream(
   decoder: Transform,
   take: (bytes: Uint8Array) => Promise<void>,
 ): Promise<void> {
-  let done = 0
-  const packed =
-    bytes === 0
-      ? Readable.from([])
-      : createReadStream(job.archive.name, { start, end: start + bytes - 1, highWaterMark: 256 * KiB })
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, next) {
-      done += chunk.length
-      try {
-        job.progress(done)
-        next(null, chunk)
-      } catch (caught) {
-        next(caught as Error)
-      }
-    },
-  })
   const store = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) await take(chunk)
   }
-  await pipeline(packed, counted, decoder, store, { signal: job.signal })
+  const packed = Readable.from(packedBytes(job, start, bytes), { objectMode: false })
+  await pipeline(packed, decoder, store, { signal: job.signal })
+}
+
+/** A part of the archive, in order. */
+async function* packedBytes(job: ExpandJob, start: number, bytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes; ) {
+    if (job.signal.aborted) raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`)
+    const room = new Uint8Array(Math.min(chunkSize, bytes - at))
+    const count = await job.archive.read(start + at, room)
+    if (count === 0) raise('EB-IMAGE', `${job.archive.name} ends too early`)
+    at += count
+    job.progress(at)
+    yield room.subarray(0, count)
+  }
 }
 
 interface SparseFile {

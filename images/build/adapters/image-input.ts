@@ -70,6 +70,8 @@ async function fromDirectory(plan: InputPlan): Promise<PreparedImage> {
 const magics: readonly { readonly packing: Packing; readonly bytes: readonly number[] }[] = [
   { packing: 'gz', bytes: [0x1f, 0x8b, 0x08] },
   { packing: 'zst', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
+  // A skippable frame, with which pzstd begins.
+  { packing: 'zst', bytes: [0x50, 0x2a, 0x4d, 0x18] },
   { packing: 'zip', bytes: [0x50, 0x4b, 0x03, 0x04] },
   { packing: 'zip', bytes: [0x50, 0x4b, 0x05, 0x06] },
 ]
