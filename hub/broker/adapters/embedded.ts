@@ -41,6 +41,8 @@ export interface BrokerOptions {
 
 /** How often something was refused since the start. */
 export interface BrokerCounters {
+  /** Connections that stand now. */
+  open: number
   connections: number
   refusedConnections: number
   refusedPublishes: number
@@ -60,6 +62,7 @@ type Packet = { topic: string; payload: string | Buffer; retain: boolean }
 /** @throws EverbootError EB-PORT-IN-USE */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const counters: BrokerCounters = {
+    open: 0,
     connections: 0,
     refusedConnections: 0,
     refusedPublishes: 0,
@@ -88,7 +91,11 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     counters.connections += 1
     const metered = new MeteredSocket(socket.setNoDelay(true))
     sockets.add(metered)
-    metered.once('close', () => sockets.delete(metered))
+    counters.open = sockets.size
+    metered.once('close', () => {
+      sockets.delete(metered)
+      counters.open = sockets.size
+    })
     aedes.handle(metered)
   })
   const outlet: Outlet = {

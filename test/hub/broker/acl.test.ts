@@ -1,0 +1,51 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { deviceTopics } from '../../../core/wire/topics.ts'
+import { mayLeaveWill, mayPublish, maySubscribe } from '../../../hub/broker/acl.ts'
+
+const packetOn = (topic: string, retain = false, payloadBytes = 10) => ({ topic, retain, payloadBytes })
+
+describe('the access list', () => {
+  it('gives each topic of a device one direction', () => {
+    for (const kind of deviceTopics) {
+      const topic = `eb/1/d/dev1/${kind}`
+      const publishes = 'kind' in mayPublish('dev1', packetOn(topic))
+      expect([kind, publishes, maySubscribe('dev1', topic)]).toEqual([
+        kind,
+        ['status', 'presence', 'telemetry'].includes(kind),
+        ['desired', 'ack', 'cmd'].includes(kind),
+      ])
+    }
+  })
+
+  it('keeps other devices, wildcards and everything else out', () => {
+    const parts = fc.array(
+      fc.constantFrom('eb', '1', 'd', 'dev1', 'dev2', '+', '#', '', 'status', 'desired', '$SYS'),
+      { maxLength: 7 },
+    )
+    fc.assert(
+      fc.property(parts, (list) => {
+        const topic = list.join('/')
+        const own = /^eb\/1\/d\/dev1\/(status|desired)$/.test(topic)
+        if (own) return
+        expect(mayPublish('dev1', packetOn(topic))).toHaveProperty('refused')
+        expect(maySubscribe('dev1', topic)).toBe(false)
+        expect(mayLeaveWill('dev1', topic)).toBe(false)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it('lets presence be retained, if it is short, and nothing else', () => {
+    expect(mayPublish('dev1', packetOn('eb/1/d/dev1/presence', true))).toMatchObject({ kind: 'presence' })
+    expect(mayPublish('dev1', packetOn('eb/1/d/dev1/presence', true, 5_000))).toHaveProperty('refused')
+    expect(mayPublish('dev1', packetOn('eb/1/d/dev1/status', true))).toHaveProperty('refused')
+  })
+
+  it('lets a will speak of the own presence only', () => {
+    expect(mayLeaveWill('dev1', 'eb/1/d/dev1/presence')).toBe(true)
+    for (const topic of ['eb/1/d/dev1/status', 'eb/1/d/dev2/presence', 'eb/1/d/+/presence']) {
+      expect(mayLeaveWill('dev1', topic)).toBe(false)
+    }
+  })
+})
