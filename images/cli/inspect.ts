@@ -110,8 +110,8 @@ function factsOf(it: Look): readonly (readonly [string, string])[] {
     ['release', manifest.id],
     ['product', manifest.product],
     ['version', manifest.version],
-    ['security version', `${manifest.securityVersion}`],
-    ['floor after commit', floor === null ? 'what keeps the other slot bootable' : `${floor}`],
+    ['securityVersion', `${manifest.securityVersion}`],
+    ['floor', floor === null ? 'what keeps the other slot bootable' : `${floor} after commit`],
     ['hardware', manifest.hardware.join(' ')],
     ['profile', manifest.profile],
     ['file', bytesText(it.fileBytes)],
@@ -143,7 +143,7 @@ function printOne(input: CommandInput, it: Look): void {
     return
   }
   input.io.out(it.checked ? 'signature: good' : 'signature: NOT CHECKED (give --trust or --keys)')
-  for (const [name, text] of factsOf(it)) input.io.out(`${name.padEnd(20)}${text}`)
+  for (const [name, text] of factsOf(it)) input.io.out(`${name.padEnd(16)}${text}`)
   if (!flagOption(input, 'pieces')) return
   for (const blob of it.manifest.blobs) {
     input.io.out(`pieces of ${blob.id}: number, offset in image, kind, bytes in blob, SHA-256`)

@@ -43,16 +43,18 @@ export interface FoundTools {
 
 /**
  * @param options.install whether missing packages may be installed
+ * @param options.directories where to look; default: PATH and the usual places
  * @throws EverbootError EB-TOOL-MISSING naming tool and package
  */
 export async function ensureHostTools(
   names: readonly HostTool[],
-  options: { readonly install: boolean },
+  options: { readonly install: boolean; readonly directories?: readonly string[] },
 ): Promise<FoundTools> {
-  const found = await findAll(names)
+  const directories = options.directories ?? searchPath()
+  const found = await findAll(names, directories)
   const wanted = packagesOf(names.filter((it) => !found.has(it)))
-  if (wanted.length > 0 && options.install) await installPackages(wanted)
-  const all = wanted.length > 0 ? await findAll(names) : found
+  if (wanted.length > 0 && options.install) await installPackages(wanted, directories)
+  const all = wanted.length > 0 ? await findAll(names, directories) : found
   const missing = names.filter((it) => !all.has(it))
   const [first] = missing
   if (first !== undefined) {
@@ -71,18 +73,25 @@ function packagesOf(tools: readonly HostTool[]): readonly string[] {
   return [...new Set(tools.map((it) => packages[it]))].sort()
 }
 
-async function findAll(names: readonly HostTool[]): Promise<ReadonlyMap<HostTool, string>> {
+function searchPath(): readonly string[] {
+  const own = (process.env['PATH'] ?? '').split(delimiter).filter((it) => it.startsWith('/'))
+  return [...own, ...systemDirectories]
+}
+
+async function findAll(
+  names: readonly HostTool[],
+  directories: readonly string[],
+): Promise<ReadonlyMap<HostTool, string>> {
   const found = new Map<HostTool, string>()
   for (const name of names) {
-    const path = await find(name)
+    const path = await find(name, directories)
     if (path !== null) found.set(name, path)
   }
   return found
 }
 
-async function find(name: string): Promise<string | null> {
-  const own = (process.env['PATH'] ?? '').split(delimiter).filter((it) => it.startsWith('/'))
-  for (const directory of [...own, ...systemDirectories]) {
+async function find(name: string, directories: readonly string[]): Promise<string | null> {
+  for (const directory of directories) {
     const path = join(directory, name)
     const usable = await access(path, constants.X_OK).then(
       () => true,
@@ -94,8 +103,8 @@ async function find(name: string): Promise<string | null> {
 }
 
 /** Tries once with the package lists as they are and once with fresh ones. A failure shows in what stays missing. */
-async function installPackages(wanted: readonly string[]): Promise<void> {
-  const apt = await find('apt-get')
+async function installPackages(wanted: readonly string[], directories: readonly string[]): Promise<void> {
+  const apt = await find('apt-get', directories)
   if (apt === null || process.getuid?.() !== 0) return
   const environment = { DEBIAN_FRONTEND: 'noninteractive' }
   const patience = ['-o', 'DPkg::Lock::Timeout=300']
