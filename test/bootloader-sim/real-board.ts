@@ -45,7 +45,7 @@ const act = () => {
   if (order !== 'silence') writeFileSync(config.watchdog, '.')
   if (order === 'orphan') {
     writeFileSync(data + 'order', '')
-    const leave = "require('node:child_process').spawn(process.execPath, ['-e', 'setTimeout(() => {}, 200)'], { detached: true }).unref()"
+    const leave = "require('node:child_process').spawn(process.execPath, ['-e', 'setTimeout(() => {}, 2000)'], { detached: true, stdio: 'ignore' }).unref()"
     spawn(process.execPath, ['-e', leave])
   }
   if (order === 'reboot') {
