@@ -1,11 +1,13 @@
 /**
  * Keys, hub, line and board as real processes for the live tests, by the stage of the demonstration.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { MiB } from '../../core/units.ts'
 import { children } from '../../demo/adapters/children.ts'
 import { openStage, type Stage } from '../../demo/adapters/stage.ts'
 
@@ -19,6 +21,8 @@ export interface Rig {
   onConsole: (line: string) => void
   close(): Promise<void>
 }
+
+const fillerBytes = 16 * MiB
 
 /** How long the installation pauses where a test wants to strike. */
 export const pauseMs = 400
@@ -35,6 +39,9 @@ async function slowDown(root: string): Promise<void> {
   const power = "require('node:fs').writeFileSync('/run/everboot/power', 'reboot\\n')"
   const reboot = { command: ['/usr/bin/node', '-e', wait(power)] }
   await writeFile(path, JSON.stringify({ ...settings, hooks, reboot }))
+  await mkdir(join(root, 'usr/share'), { recursive: true })
+  // No two versions are alike, so that each has something to download.
+  await writeFile(join(root, 'usr/share/filler'), randomBytes(fillerBytes))
   await mkdir(join(root, hooks), { recursive: true })
   for (const name of ['post-install', 'pre-commit']) {
     await writeFile(join(root, hooks, name), `#!/usr/bin/node\n${wait('')}\n`, { mode: 0o755 })
