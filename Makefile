@@ -9,8 +9,8 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 ## make setup   install the npm packages, a pinned Node 24 among them
-setup: node_modules/.everboot-setup
-node_modules/.everboot-setup: package-lock.json
+setup: node_modules/.package-lock.json
+node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund
 	@touch $@
 
@@ -36,6 +36,9 @@ format: setup
 build: setup
 	@rm -rf dist
 	@tsc -p tsconfig.build.json
+	@cp -R images/boards/sim/files dist/images/boards/sim/
+	@$(NODE) -e "import('./images/boards/sim/adapters/agent-bundle.ts').then(async (it) => \
+	  fs.writeFileSync('dist/agent.mjs', await it.agentBundle()))"
 
 ## make bench   every benchmark under bench/, JSON lines
 bench: setup

@@ -3,6 +3,7 @@
  * Promise: an expected failure is one line `EB-…: what; what to do`; only a bug shows a trace.
  * Leaves to others: everything that the commands do. Each part is loaded only when one of its commands runs.
  */
+import { constants } from 'node:os'
 import { type Command, type CommandIo, helpRow, helpText, parseCommand } from './core/command.ts'
 import { EverbootError, exitStatus, exitStatusOf, fault, faultOf, faultText } from './core/errors.ts'
 
@@ -125,4 +126,11 @@ function terminalIo(): CommandIo {
   }
 }
 
+/** A reader that has seen enough, such as `head`, ends the command without a trace, as SIGPIPE would. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(128 + constants.signals.SIGPIPE)
+  })
+}
 process.exitCode = await main(process.argv.slice(2))

@@ -1,12 +1,39 @@
-/** Test runner settings: every test file under `test/`, and a last line that says how many passed and failed. */
+/**
+ * Test runner settings: the tests under `test/`, two files at a time, then one by one those that start whole
+ * systems and measure time; the last line says how many passed and failed.
+ */
 import { defineConfig } from 'vitest/config'
+
+/** Boards, hubs and packages as real processes: alone on the machine, so that deadlines mean something. */
+const whole = ['test/live/**/*.test.ts', 'test/package.test.ts']
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['default', './test/reporter.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'parts',
+          include: ['test/**/*.test.ts'],
+          exclude: whole,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'whole',
+          include: whole,
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })

@@ -21,11 +21,12 @@ function pinnedNode() {
 }
 
 function runOn(node) {
-  const child = spawn(node, [here, ...process.argv.slice(2)], { stdio: 'inherit' })
+  // Handlers first: a signal that comes while the child is made must not leave it alone.
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT']) {
     // At the terminal the child gets SIGINT by itself; a second one does no harm.
     process.on(signal, () => child.kill(signal))
   }
+  const child = spawn(node, [here, ...process.argv.slice(2)], { stdio: 'inherit' })
   child.on('error', (error) => {
     process.stderr.write(
       `EB-TOOL-MISSING: ${node} does not start (${error.message}); install Node 24 or newer\n`,
