@@ -75,7 +75,10 @@ export const entry = fileURLToPath(new URL('../../everboot.ts', import.meta.url)
 export async function spawnHub(home: HubHome, ports = { mqtt: 0, http: 0 }): Promise<HubProcess> {
   const args = ['hub', 'serve', '--json', '--quiet', '--data', home.data, '--trust', home.trust]
   args.push('--mqtt-port', String(ports.mqtt), '--http-port', String(ports.http))
-  const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [entry, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_COMPILE_CACHE: join(home.data, '..', 'compiled') },
+  })
   const errors: string[] = []
   child.stderr.on('data', (it) => errors.push(String(it)))
   const ended = once(child, 'exit')
