@@ -54,6 +54,8 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     ports.events.emit({ event: 'attempt found', release: attempt.releaseId, outcome })
     switch (outcome) {
       case 'succeeded':
+        // A cut may have come between the writes of the commit: all of them stand before it is reported.
+        if (attempt.target === own) await commit(board)
         return host.updater.resume('REBOOTING', 'committed')
       case 'trial':
         return host.updater.resume('REBOOTING', 'trial')

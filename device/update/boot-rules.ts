@@ -152,11 +152,14 @@ export function attemptOutcome(
   // release was so before, and says nothing about this attempt.
   if (attempt.phase === 'opened') return 'resume'
   if (target.ok && same) return 'succeeded'
+  const armedNow = attempt.armedInBoot === bootId
   if (attempt.target === own) {
-    return same && standingOf(record, own) === 'trial' ? 'trial' : 'failed'
+    if (same && standingOf(record, own) === 'trial') return armedNow ? 'reboot' : 'trial'
+    // Still in rescue in the boot that was to arm it in its place: the record was not reached.
+    return same && armedNow ? 'resume' : 'failed'
   }
   if (target.sv === 0) return 'resume'
-  return attempt.armedInBoot === bootId ? 'reboot' : 'failed'
+  return armedNow ? 'reboot' : 'failed'
 }
 
 /** What rule 10 needs to know before a spare is wiped. */

@@ -118,7 +118,7 @@ export function essence(record: BootRecord) {
 /** Every byte of slot and record, for "unchanged". */
 export async function storageOf(board: TestBoard) {
   return {
-    spare: Buffer.from(board.slots.b.medium).toString('base64'),
+    spare: Buffer.from(board.slots.b.medium()).toString('base64'),
     written: board.slots.b.written(),
     record: essence(await board.record()),
   }
@@ -126,5 +126,5 @@ export async function storageOf(board: TestBoard) {
 
 /** The image area of a slot holds exactly the image of a release. */
 export function holds(board: TestBoard, slot: 'a' | 'b', release: MadeRelease): boolean {
-  return Buffer.compare(board.slots[slot].medium.subarray(0, release.image.length), release.image) === 0
+  return Buffer.compare(board.slots[slot].medium(0, release.image.length), release.image) === 0
 }

@@ -1,7 +1,7 @@
 /**
  * The power of a test board: every operation that changes storage passes here, is named and counted, and at
  * a planned one the power goes, before the operation or after its effect but before its answer.
- * Promise: from the cut on no operation answers; whoever planned a cut can ask whether it really fired.
+ * Promise: from the cut on no operation answers; whoever planned a cut is told that it came.
  * Leaves to others: what is left of unflushed writes (test-disk.ts, memory-files.ts).
  */
 
@@ -15,7 +15,6 @@ export interface Power {
   readonly operations: readonly string[]
   /** Plans a cut at the n-th operation from now on, 0 being the next. */
   cutAt(n: number, time: CutTime): void
-  readonly fired: boolean
   /** Carries out one operation. */
   step<T>(name: string, effect: () => T): Promise<T>
   /** Called when the power goes. */
@@ -25,21 +24,15 @@ export interface Power {
 export function createPower(): Power {
   const operations: string[] = []
   let planned: { readonly at: number; readonly time: CutTime } | null = null
-  let fired = false
   const power: Power = {
     operations,
     cutAt(n, time) {
       planned = { at: operations.length + n, time }
-      fired = false
-    },
-    get fired() {
-      return fired
     },
     async step(name, effect) {
       const here = planned !== null && operations.length === planned.at
       operations.push(name)
       if (!here || planned === null) return effect()
-      fired = true
       if (planned.time === 'after') effect()
       planned = null
       power.onCut()
