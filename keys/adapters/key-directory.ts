@@ -6,7 +6,7 @@
  * Leaves to others: signing (signer.ts), what devices trust (trust.ts).
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { lstat, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { present } from '../../core/assert.ts'
 import { orThrow, raise } from '../../core/errors.ts'
@@ -57,6 +57,7 @@ export function keyDirectory(path: string): KeyDirectory {
     deviceIds: () => listDevices(at(files.devices)),
     async wrappingKey(deviceId) {
       checkDeviceId(deviceId)
+      await checkPlace(path)
       const file = join(at(files.devices), `${deviceId}.kek`)
       const text = (await readSecret(file)).toString('latin1')
       if (!/^[0-9a-f]{64}\n$/.test(text)) raise('EB-KEY', `${file} is not 64 hex digits and a newline`)
@@ -134,7 +135,22 @@ function rsaPem(): string {
 }
 
 /** Content of a file that nobody else may read. */
-const readSecret = (file: string): Promise<Buffer> => readSmall(file, true)
+async function readSecret(file: string): Promise<Buffer> {
+  await checkPlace(dirname(file))
+  return readSmall(file, true)
+}
+
+/** Who can write a directory can replace what is in it. */
+async function checkPlace(directory: string): Promise<void> {
+  const mode = await stat(directory).then(
+    (it) => it.mode & 0o777,
+    (cause: Error) => raise('EB-KEY', `${directory} does not exist or cannot be read`, { cause }),
+  )
+  if ((mode & 0o022) === 0) return
+  raise('EB-KEY', `${directory} has mode ${mode.toString(8)}, so others can write in it, not 700`, {
+    todo: 'restore its mode 0700 and check the keys in it',
+  })
+}
 
 async function readSmall(file: string, secret: boolean): Promise<Buffer> {
   let handle: Awaited<ReturnType<typeof open>>
@@ -150,6 +166,7 @@ async function readSmall(file: string, secret: boolean): Promise<Buffer> {
     if (secret && (it.mode & 0o077) !== 0) {
       raise('EB-KEY', `${file} has mode ${(it.mode & 0o777).toString(8)}, so others can use it, not 600`)
     }
+    if ((it.mode & 0o002) !== 0) raise('EB-KEY', `${file} can be written by everybody`)
     if (it.size > keyLimits.keyFileBytesMax) {
       raise('EB-KEY', `${file} has ${it.size} bytes, limit ${keyLimits.keyFileBytesMax}`)
     }

@@ -1,10 +1,12 @@
 /** Huge sparse images, by the real command in a process of its own: memory stays bounded, no byte is lost. */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, open, rm, stat } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { GiB, MiB } from '../../core/units.ts'
@@ -114,4 +116,27 @@ test('one byte past 2^32 counts', { timeout: 300_000 }, async () => {
   await file.write(Buffer.from([(last[0] ?? 0) ^ 1]), 0, 1, 2 ** 32)
   await file.close()
   expect((await build('two.ebr')).verityRoot).not.toBe(one.verityRoot)
+})
+
+test('an interrupted build ends with a code and leaves nothing behind', { timeout: 60_000 }, async () => {
+  const input = await sparseImage('stopped.img', 8 * GiB)
+  const out = join(room, 'out', 'stopped.ebr')
+  const args = ['image', 'build', input, '--out', out, '--keys', join(room, 'keys'), ...label]
+  const child = spawn(process.execPath, [everboot, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk
+  })
+  const ended = once(child, 'close')
+  const working = async (): Promise<boolean> => {
+    const [work] = await readdir(join(room, 'out')).catch(() => [])
+    return work !== undefined && (await readdir(join(room, 'out', work))).includes('rootfs.blob')
+  }
+  for (let tries = 0; tries < 1000 && !(await working()); tries += 1) await sleep(20)
+  expect(await working()).toBe(true)
+  child.kill('SIGINT')
+  const [status] = (await ended) as [number | null]
+  expect(status).not.toBe(0)
+  expect(said).toContain('EB-CANCELLED')
+  expect(await readdir(join(room, 'out'))).toEqual([])
 })

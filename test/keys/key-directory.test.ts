@@ -133,9 +133,28 @@ test.each(uses)(
   },
 )
 
-test('a trust file that is missing or damaged is refused', async () => {
+test('keys in a directory that others can write in are refused', async () => {
+  await createKeyDirectory(keys, ['dev-1'])
+  for (const place of [keys, join(keys, 'devices')]) {
+    for (const mode of [0o720, 0o702, 0o777]) {
+      await chmod(place, mode)
+      expect(await codeOf(keyDirectory(keys).wrappingKey('dev-1')), `${place} ${mode.toString(8)}`).toBe(
+        'EB-KEY',
+      )
+      if (place === keys) expect(await codeOf(keyDirectory(keys).sealSigner())).toBe('EB-KEY')
+    }
+    await chmod(place, 0o755)
+    expect(await codeOf(keyDirectory(keys).wrappingKey('dev-1'))).toBe('done')
+  }
+})
+
+test('a trust file that is missing, damaged or writable by everybody is refused', async () => {
   await createKeyDirectory(keys, [])
   const file = join(keys, 'trust.json')
+  expect(await codeOf(readTrust(file))).toBe('done')
+  await chmod(file, 0o666)
+  expect(await codeOf(readTrust(file))).toBe('EB-KEY')
+  await chmod(file, 0o644)
   expect(await codeOf(readTrust(file))).toBe('done')
   await writeFile(file, '{}')
   expect(await codeOf(readTrust(file))).toBe('EB-KEY')

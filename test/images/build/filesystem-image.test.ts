@@ -22,6 +22,7 @@ import { faultOf } from '../../../core/errors.ts'
 import { type FilesystemPlan, makeFilesystem } from '../../../images/build/adapters/filesystem-image.ts'
 import { ensureHostTools, type FoundTools } from '../../../images/build/adapters/host-tools.ts'
 
+const modulePath = new URL('../../../images/build/adapters/filesystem-image.ts', import.meta.url).pathname
 let room = ''
 let tree = ''
 let tools: FoundTools
@@ -155,4 +156,42 @@ test('a directory that does not exist is a coded error', async () => {
   expect(
     await codeOf(makeFilesystem(plan({ kind: 'squashfs', directory: join(room, 'none') }), join(room, 'o'))),
   ).toBe('EB-IMAGE')
+})
+
+const root = process.getuid?.() === 0
+if (!root) console.info('skipped: becoming another user needs root')
+test.skipIf(!root)('made by a user who is not root, every file in the image belongs to root', async () => {
+  const code = `
+    const { makeFilesystem } = await import(${JSON.stringify(modulePath)})
+    const [, directory, kind, out] = process.argv
+    const signal = new AbortController().signal
+    await makeFilesystem({ directory, kind, bytes: null, fixed: null, signal }, out)`
+  await chmod(room, 0o777)
+  await mkdir(join(room, 'out'))
+  await chmod(join(room, 'out'), 0o777)
+  execFileSync('chown', ['-R', '65534:65534', tree])
+  for (const kind of ['ext4', 'squashfs']) {
+    const out = join(room, 'out', kind)
+    const as = [
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      code,
+    ]
+    execFileSync('setpriv', [...as, tree, kind, out], { stdio: 'pipe' })
+  }
+  for (const path of ['/', '/usr', '/usr/bin/program', '/usr/link', '/lost+found']) {
+    expect(debugfs(join(room, 'out', 'ext4'), `stat ${path}`), path).toMatch(/User:\s+0\s+Group:\s+0\s/)
+  }
+  const list = execFileSync(tools.path('unsquashfs'), ['-lln', join(room, 'out', 'squashfs')], {
+    encoding: 'utf8',
+  })
+  const owners = list
+    .split('\n')
+    .filter((it) => /^[-dl]/.test(it))
+    .map((it) => it.split(/\s+/)[1])
+  expect(new Set(owners)).toEqual(new Set(['0/0']))
 })
