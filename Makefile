@@ -1,7 +1,8 @@
 # Everboot: `make demo` shows an update and its fallbacks, `make test` runs every check.
 # Each target sets up what it needs; a machine needs Node with npm, make and git.
-export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-NODE := $(CURDIR)/node_modules/.bin/node
+# The pinned Node comes first in PATH; npm 9 makes no link to it in node_modules/.bin.
+ARCH := $(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
+export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 .PHONY: help setup demo test check format build bench clean
 
@@ -16,11 +17,11 @@ node_modules/.package-lock.json: package-lock.json
 
 ## make demo    hub and emulated board: update, commit, bad updates, fallback
 demo: setup
-	@$(NODE) everboot.ts demo $(DEMO)
+	@node everboot.ts demo $(DEMO)
 
 ## make test    lint, types and all tests (installs missing system tools when root on Debian)
 test: check
-	@$(NODE) test/host-tools.ts
+	@node test/host-tools.ts
 	@vitest run $(TESTS)
 
 ## make check   format, lint and types
@@ -37,12 +38,12 @@ build: setup
 	@rm -rf dist
 	@tsc -p tsconfig.build.json
 	@cp -R images/boards/sim/files dist/images/boards/sim/
-	@$(NODE) -e "import('./images/boards/sim/adapters/agent-bundle.ts').then(async (it) => \
+	@node -e "import('./images/boards/sim/adapters/agent-bundle.ts').then(async (it) => \
 	  fs.writeFileSync('dist/agent.mjs', await it.agentBundle()))"
 
 ## make bench   every benchmark under bench/, JSON lines
 bench: setup
-	@for file in bench/*.ts; do $(NODE) "$$file" || exit 1; done
+	@for file in bench/*.ts; do node "$$file" || exit 1; done
 
 clean:
 	@rm -rf dist coverage
