@@ -74,6 +74,8 @@ export const downloadLimits = {
   /** On links slower than this every piece is made durable at once. */
   slowLinkBytesPerSecond: 64 * KiB,
   reportMs: seconds(2),
+  /** On a slow link a status costs as much as a piece. */
+  slowReportMs: seconds(4.5),
   /** After a start, pieces this far past the last mark may already be on the medium. */
   rescanBytes: 24 * MiB,
 } as const
@@ -98,6 +100,13 @@ export const wireLimits = {
   textBytesMax: 4 * KiB,
   evidenceBytesMax: 32 * KiB,
   outboxMessagesMax: 256,
+  /** Statuses in the outbox that keep their evidence; it is what makes them large. */
+  outboxEvidencesMax: 8,
+  /** Statuses that wait in memory until the data partition takes them, and how often that is tried. */
+  keepsWaitingMax: 16,
+  keepRetryMs: seconds(30),
+  /** Messages of one kind that wait for their turn on the device; the oldest give way. */
+  inboxMax: 16,
   /** A desired `seq` may lie at most this far ahead of the device's trusted time. */
   sequenceAheadMs: days(1),
   /** Without a clock that can be trusted only this much is refused. */
@@ -109,6 +118,11 @@ export const wireLimits = {
   connectMs: seconds(15),
   reconnectBaseMs: seconds(1),
   reconnectCeilingMs: minutes(2),
+  /** How long a last word may take to reach the hub, and a connection to close. */
+  lastWordMs: 1_500,
+  closeMs: seconds(2),
+  /** Before an agent ends with a fault, so that one that lasts does not become a storm of starts. */
+  endPauseMs: seconds(3),
 } as const
 
 /** The hub: its fleet, its ports, its history. */

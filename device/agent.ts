@@ -5,33 +5,21 @@
  * After any stop (kill, power cut) a new agent finds its place again from hand-over, record and journal.
  * Leaves to others: the rules (update/), the boot (boot/boot-duty.ts), what is said (report/).
  */
-import { type Fault, fault, faultOf } from '../core/errors.ts'
-import { trialLimits } from '../core/limits.ts'
-import { fail, ok, type Result } from '../core/result.ts'
-import type { Desired, Status } from '../core/wire/messages.ts'
+import { EverbootError, type Fault, fault } from '../core/errors.ts'
+import { trialLimits, wireLimits } from '../core/limits.ts'
+import { fail, type Result } from '../core/result.ts'
+import type { Desired } from '../core/wire/messages.ts'
 import { type AgentPorts, type Board, openBoard } from './board.ts'
 import { type BootDuty, createBootDuty } from './boot/boot-duty.ts'
+import { answer, type LocalRequest, type LocalStatus } from './local-request.ts'
 import { createHubLink, type HubLink } from './report/hub-link.ts'
 import { createReporter, type Reporter } from './report/reporter.ts'
-import { snapshot } from './report/snapshot.ts'
+import { inbox, type SerialQueue, serialQueue } from './serial-queue.ts'
 import type { AgentSettings } from './settings.ts'
 import { judge } from './update/assignment.ts'
 import { standingOf } from './update/boot-rules.ts'
-import { type Assignment, createUpdater, type Updater } from './update/updater.ts'
-
-/** What a person or program on the device may ask for. */
-export type LocalRequest =
-  | { readonly op: 'status' }
-  | { readonly op: 'install'; readonly file: string }
-  | { readonly op: 'rollback' }
-
-/** What the device says of itself to a local asker. */
-export interface LocalStatus {
-  readonly status: Status
-  readonly hubConnected: boolean
-  /** No assignment is begun before the boot has found its place. */
-  readonly settled: boolean
-}
+import { createUpdater, type Updater } from './update/updater.ts'
+import { wait } from './wait.ts'
 
 export interface Agent {
   /** Runs until `stop`. @throws EverbootError when boot partition or journal cannot be used at all */
@@ -41,29 +29,34 @@ export interface Agent {
   stop(): void
 }
 
-/** How long a last word may take to reach the hub before a reboot. */
-const lastWordMs = 1_500
-
 export function createAgent(ports: AgentPorts, settings: AgentSettings): Agent {
   const queue = serialQueue()
   let running: Running | null = null
   return {
     async run() {
       const board = await openBoard(ports, settings)
-      running = startParts(board, queue)
-      const { duty, hub, reporter } = running
+      const parts = startParts(board, queue)
+      running = parts
       queue.enqueue(async () => {
-        await announce(board, reporter)
-        hub.open()
-        await duty.begin()
+        await announce(parts)
+        parts.hub.open()
+        await parts.duty.begin()
       })
-      await queue.ended
-      await hub.close()
-      await board.close()
+      try {
+        await queue.ended
+      } catch (caught) {
+        await tellTheEnd(parts, caught)
+        throw caught
+      } finally {
+        await shutDown(parts)
+      }
     },
     request(request) {
       return new Promise((resolve) => {
-        queue.enqueue(async () => resolve(await answer(running, request)))
+        queue.enqueue(async () => {
+          const starting = fault('EB-NO-AGENT', 'the agent is still starting', 'try again')
+          resolve(running === null ? fail(starting) : await answer(running, request))
+        })
       })
     },
     stop: () => queue.end(),
@@ -76,8 +69,15 @@ interface Running {
   readonly updater: Updater
   readonly duty: BootDuty
   readonly hub: HubLink
+  readonly queue: SerialQueue
   /** The newest assignment of the hub that is not begun yet. */
   wanted: Desired | null
+  /** `seq` of the last assignment that was refused; it may be delivered many times. */
+  refused: number
+  /** `seq` of the last assignment that could not be begun. */
+  hindered: number
+  /** Drops the next try to begin. */
+  cancelAgain: () => void
 }
 
 function startParts(board: Board, queue: SerialQueue): Running {
@@ -88,7 +88,7 @@ function startParts(board: Board, queue: SerialQueue): Running {
   }
   const reboot = async (): Promise<never> => {
     running.reporter.show()
-    await running.reporter.drain(lastWordMs)
+    await running.reporter.drain(wireLimits.lastWordMs)
     ports.events.emit({ event: 'reboot' })
     return ports.machine.reboot()
   }
@@ -103,7 +103,7 @@ function startParts(board: Board, queue: SerialQueue): Running {
     reboot,
     rollBack: () => running.duty.giveWay(),
     idle: () => queue.enqueue(() => next(running)),
-    waitForLink: (waitMs, cancelled) => waitOrWake(waitMs, cancelled, wakers, ports.clock.timer),
+    waitForLink: (waitMs, cancelled) => wait(ports.clock, waitMs, cancelled, wakers),
   })
   const duty = createBootDuty(board, {
     reporter,
@@ -120,25 +120,41 @@ function startParts(board: Board, queue: SerialQueue): Running {
     },
     down: () => reporter.linkDown(),
     acknowledged: (ack) => reporter.acknowledged(ack),
-    desired: (desired) => queue.enqueue(() => assigned(running, desired)),
+    desired: inbox(queue, (desired: Desired) => assigned(running, desired)),
     refresh: () => reporter.show(),
-    reboot: () =>
-      queue.enqueue(async () => {
-        if (updater.state === 'IDLE' && duty.settled) await reboot()
-      }),
+    reboot: inbox<void>(queue, async () => {
+      if (updater.state === 'IDLE' && duty.settled) await reboot()
+    }),
   })
-  const running: Running = { board, reporter, updater, duty, hub, wanted: null }
+  const parts = { board, reporter, updater, duty, hub, queue }
+  const running: Running = { ...parts, wanted: null, refused: 0, hindered: 0, cancelAgain: () => {} }
   petWhileAllowed(running, queue)
   return running
 }
 
 /** The first status of this run; also sets numbers aside. A full data partition must not keep the agent from running. */
-async function announce(board: Board, reporter: Reporter): Promise<void> {
-  try {
-    await reporter.keep({}, (it) => ({ ...it, connection: it.connection + 1 }))
-  } catch (caught) {
-    board.ports.events.emit({ event: 'journal not saved', what: faultOf(caught).what })
-  }
+async function announce({ board, reporter }: Running): Promise<void> {
+  await reporter.keepSoon({}, (it) => ({ ...it, connection: it.connection + 1 }))
+  const { journalLost: lost } = board
+  if (lost !== null) await reporter.keepSoon({ notice: { code: lost.code, what: lost.what } })
+}
+
+/** The agent ends by a fault and is started anew: where the hub can be reached it hears why. */
+async function tellTheEnd({ board, reporter }: Running, caught: unknown): Promise<void> {
+  if (!(caught instanceof EverbootError)) return
+  const { code, what } = caught.fault
+  await reporter.keepSoon({ notice: { code, what } })
+  await reporter.drain(wireLimits.lastWordMs)
+  await board.ports.clock.sleep(wireLimits.endPauseMs)
+}
+
+/** Nothing goes on after this; an open attempt is found again by the next start. */
+async function shutDown({ board, cancelAgain, hub, reporter, updater }: Running): Promise<void> {
+  cancelAgain()
+  updater.withdraw()
+  reporter.close()
+  await hub.close()
+  await board.close()
 }
 
 /** A new wish of the hub: begun when the device is idle, and in place of a download that it makes pointless. */
@@ -153,7 +169,9 @@ async function assigned(running: Running, desired: Desired): Promise<void> {
   })
   if (judged.kind === 'refused') {
     const { code, what } = judged.fault
-    return running.reporter.keep({ notice: { code, what } })
+    if (running.refused === desired.seq) return
+    running.refused = desired.seq
+    return running.reporter.keepSoon({ notice: { code, what } })
   }
   if (judged.kind === 'known') return
   if (running.wanted !== null && running.wanted.seq >= desired.seq) return
@@ -171,45 +189,27 @@ async function next(running: Running): Promise<void> {
   if (wanted === null) return
   running.wanted = null
   if (judge(wanted, board.journal.current, board.ports.clock.wallMs()).kind !== 'new') return
-  await updater.begin({ kind: 'hub', desired: wanted })
-}
-
-async function answer(running: Running | null, request: LocalRequest): Promise<Result<LocalStatus, Fault>> {
-  if (running === null) return fail(fault('EB-NO-AGENT', 'the agent is still starting', 'try again'))
-  const { board, duty, updater } = running
   try {
-    if (request.op !== 'status') {
-      if (board.journal.current.attempt !== null)
-        return fail(fault('EB-BUSY', `the device is ${updater.state}`))
-      if (!duty.settled) return fail(fault('EB-TRIAL-OPEN', 'this boot has not proved itself yet'))
-      const assignment = await localAssignment(board, request)
-      if (!assignment.ok) return assignment
-      await updater.begin(assignment.value)
-    }
-    return ok(localStatus(running))
+    await updater.begin({ kind: 'hub', desired: wanted })
   } catch (caught) {
-    return fail(faultOf(caught))
+    await notBegun(running, wanted, caught)
   }
 }
 
-async function localAssignment(
-  board: Board,
-  request: Exclude<LocalRequest, { op: 'status' }>,
-): Promise<Result<Assignment, Fault>> {
-  if (request.op === 'install') {
-    const { assigned: release } = await board.ports.openReleaseFile(request.file)
-    return ok({ kind: 'file', path: request.file, desired: { v: 1, seq: 1, release } })
-  }
-  const seal = await board.refreshSeal(board.spare)
-  return seal === null
-    ? fail(fault('EB-WRONG-SLOT', `slot ${board.spare} holds no sealed release`))
-    : ok({ kind: 'return', releaseId: seal.releaseId })
-}
-
-function localStatus(running: Running): LocalStatus {
-  const { board, duty, hub, updater } = running
-  const view = { state: updater.state, progress: updater.progress }
-  return { status: snapshot(board, view, 1, {}), hubConnected: hub.connected, settled: duty.settled }
+/** The journal does not take the attempt: the wish stays, and is tried again in a while. */
+async function notBegun(running: Running, wanted: Desired, caught: unknown): Promise<void> {
+  if (!(caught instanceof EverbootError)) throw caught
+  const { board, queue, reporter } = running
+  running.wanted = wanted
+  const { code, what } = caught.fault
+  board.ports.events.emit({ event: 'not begun', seq: wanted.seq, code, what })
+  running.cancelAgain()
+  running.cancelAgain = board.ports.clock.timer(wireLimits.keepRetryMs, () =>
+    queue.enqueue(() => next(running)),
+  )
+  if (running.hindered === wanted.seq) return
+  running.hindered = wanted.seq
+  await reporter.keepSoon({ notice: { code, what: `assignment ${wanted.seq} waits: ${what}` } })
 }
 
 /**
@@ -228,62 +228,4 @@ function petWhileAllowed(running: Running, queue: SerialQueue): void {
     clock.timer(trialLimits.petMs, pet)
   }
   pet()
-}
-
-function waitOrWake(
-  waitMs: number,
-  cancelled: AbortSignal,
-  wakers: Set<() => void>,
-  timer: (durationMs: number, fire: () => void) => () => void,
-): Promise<void> {
-  if (cancelled.aborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancelTimer()
-      wakers.delete(done)
-      cancelled.removeEventListener('abort', done)
-      resolve()
-    }
-    const cancelTimer = timer(waitMs, done)
-    wakers.add(done)
-    cancelled.addEventListener('abort', done)
-  })
-}
-
-interface SerialQueue {
-  enqueue(work: () => Promise<void>): void
-  end(): void
-  readonly stopped: boolean
-  /** Rejects with what a piece of work threw: the agent cannot go on and is started anew. */
-  readonly ended: Promise<void>
-}
-
-/** One piece of work at a time, in order. */
-function serialQueue(): SerialQueue {
-  let stopped = false
-  let finish = (): void => {}
-  let crash = (_caught: unknown): void => {}
-  const ended = new Promise<void>((resolve, reject) => {
-    finish = resolve
-    crash = reject
-  })
-  let tail: Promise<void> = Promise.resolve()
-  return {
-    enqueue(work) {
-      tail = tail
-        .then(() => (stopped ? undefined : work()))
-        .catch((caught: unknown) => {
-          stopped = true
-          crash(caught)
-        })
-    },
-    end() {
-      stopped = true
-      finish()
-    },
-    get stopped() {
-      return stopped
-    },
-    ended,
-  }
 }

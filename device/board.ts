@@ -3,6 +3,8 @@
  * Promise: read anew at every start of the agent; the hand-over says which slot runs, never the record.
  * Leaves to others: acting on it.
  */
+
+import type { Fault } from '../core/errors.ts'
 import type {
   Clock,
   Disks,
@@ -28,6 +30,7 @@ import { type JournalFile, openJournal } from './update/journal.ts'
 export interface ReleaseFile {
   readonly assigned: AssignedRelease
   readonly fetch: Fetch
+  close(): Promise<void>
 }
 
 export interface AgentPorts {
@@ -53,6 +56,8 @@ export interface Board {
   readonly spare: SlotId
   readonly boot: BootControl
   readonly journal: JournalFile
+  /** Why the journal was started anew, or null. */
+  readonly journalLost: Fault | null
   /** The seal of a slot as last read; null when it holds none that is valid. */
   seal(slot: SlotId): Seal | null
   /** Reads the seal of a slot again, after it was written or wiped. */
@@ -84,6 +89,7 @@ export async function openBoard(ports: AgentPorts, settings: AgentSettings): Pro
     spare: otherSlot(own),
     boot,
     journal,
+    journalLost: lost,
     seal: (slot) => seals.get(slot) ?? null,
     refreshSeal,
     close: () => bootDevice.close(),

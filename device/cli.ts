@@ -8,7 +8,7 @@ import { exitStatus } from '../core/errors.ts'
 import { bytesText } from '../core/units.ts'
 import { askAgent } from './adapters/control-socket.ts'
 import { runAgent } from './adapters/run-agent.ts'
-import type { LocalRequest, LocalStatus } from './agent.ts'
+import type { LocalRequest, LocalStatus } from './local-request.ts'
 
 const defaultSocket = '/run/everboot/agent.sock'
 const pollMs = 500

@@ -10,7 +10,8 @@ import * as v from 'valibot'
 import { EverbootError, type Fault, fault } from '../../core/errors.ts'
 import { wireLimits } from '../../core/limits.ts'
 import { fail, type Result } from '../../core/result.ts'
-import type { Agent, LocalRequest, LocalStatus } from '../agent.ts'
+import type { Agent } from '../agent.ts'
+import type { LocalRequest, LocalStatus } from '../local-request.ts'
 
 const requestSchema = v.variant('op', [
   v.strictObject({ op: v.literal('status') }),

@@ -9,7 +9,7 @@ import { EverbootError, fault, orThrow, raise } from '../../core/errors.ts'
 import type { FetchRequest, FetchResponse } from '../../core/ports.ts'
 import type { Digest } from '../../core/units.ts'
 import { MiB } from '../../core/units.ts'
-import { openFileSource } from '../../images/release/adapters/file-bytes.ts'
+import { type FileSource, openFileSource } from '../../images/release/adapters/file-bytes.ts'
 import { type ByteSource, memorySource, readExactly } from '../../images/release/byte-source.ts'
 import { openContainer } from '../../images/release/container.ts'
 import type { Release } from '../../images/release/reader.ts'
@@ -20,6 +20,15 @@ import type { AgentSettings } from '../settings.ts'
 /** @throws EverbootError EB-FILE, EB-CONTAINER, the fault of the manifest, EB-WRONG-DEVICE */
 export async function openReleaseFile(path: string, settings: AgentSettings): Promise<ReleaseFile> {
   const file = await openFileSource(path)
+  try {
+    return await releaseFile(path, file, settings)
+  } catch (caught) {
+    await file.close()
+    throw caught
+  }
+}
+
+async function releaseFile(path: string, file: FileSource, settings: AgentSettings): Promise<ReleaseFile> {
   const { release: ring } = settings.trust
   const release = orThrow(await openContainer(file, ring, settings.verify))
   const { manifest, manifestBytes } = release
@@ -40,6 +49,7 @@ export async function openReleaseFile(path: string, settings: AgentSettings): Pr
       keys,
     },
     fetch: { get: (request) => respond(request, parts) },
+    close: () => file.close(),
   }
 }
 

@@ -13,7 +13,7 @@ import type { Board } from '../board.ts'
 import { type FinalVerdict, watchHealth } from '../health/health-watch.ts'
 import type { Reporter } from '../report/reporter.ts'
 import { evidenceOf } from '../report/snapshot.ts'
-import { attemptOutcome, closed, mayRollBack, standingOf } from '../update/boot-rules.ts'
+import { attemptOutcome, closed, mayRollBack, standingOf, tidied } from '../update/boot-rules.ts'
 import type { Attempt } from '../update/journal.ts'
 import type { AttemptEnd, Updater } from '../update/updater.ts'
 import { commit, handBack, raiseFloor, rollBack, tidy } from './commit.ts'
@@ -73,7 +73,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     const words = await ports.machine.lastWords()
     const seen = attempt.verdict
     if (seen === null) {
-      const what = `${attempt.releaseId} was tried and never reported health`
+      const what = `${attempt.releaseId} never reported health in slot ${attempt.target}`
       return { fault: fault('EB-NO-VERDICT', what), evidence: evidenceOf(words) }
     }
     const code: ErrorCode = isErrorCode(seen.code) ? seen.code : 'EB-HEALTH'
@@ -103,7 +103,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       return settle()
     }
     if (standing !== 'trial') {
-      await host.reporter.keep({
+      await host.reporter.keepSoon({
         notice: { code: found.code, what: sick(found), evidence: evidenceFrom(found) },
       })
       return settle()
@@ -120,25 +120,29 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       return judged({ kind: 'unhealthy', code: 'EB-HOOK', check })
     }
     await commit(board)
-    await host.reporter.keep({}, (it) => ({ ...it, handedBack: false, lived: null }))
+    await host.reporter.keepSoon({}, (it) => ({ ...it, handedBack: false, lived: null }))
     await host.updater.fire('committed')
   }
 
   const putRight = async (): Promise<void> => {
+    // Told first: once the record is right again, nothing shows that the board fell back.
+    if (tidied(boot.record, own, journal.current.attempt !== null).fellBack) await tellFallBack()
+    await tidy(board)
+  }
+
+  const tellFallBack = async (): Promise<void> => {
     const before = boot.record.priority
-    if (!(await tidy(board))) return
     const lost =
       board.seal(otherSlot(own))?.releaseId ?? journal.current.finished?.releaseId ?? 'nothing sealed'
     const what = `slot ${before} (${lost}) gave way to slot ${own} (${board.seal(own)?.releaseId ?? 'unsealed'})`
     const evidence = evidenceOf(await ports.machine.lastWords())
-    await host.reporter.keep({ notice: { code: 'EB-FELL-BACK', what, evidence } })
+    await host.reporter.keepSoon({ notice: { code: 'EB-FELL-BACK', what, evidence } })
   }
 
   /** On a trial with an attempt the update table says what follows; without one, this does. */
   const sickTrial = async (found: FinalVerdict & { kind: 'unhealthy' }): Promise<void> => {
-    const { attempt } = journal.current
     const end = { fault: fault(found.code, sick(found)), evidence: evidenceFrom(found) }
-    if (attempt !== null && attempt.target === own) return host.updater.fire('unhealthy', end)
+    if (host.updater.state === 'REBOOTING') return host.updater.fire('unhealthy', end)
     return giveWay()
   }
 
@@ -164,6 +168,13 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     }
   }
 
+  /** Where the journal does not take it, the board stays up: it would hand back for ever. */
+  const isHandedBack = async (): Promise<boolean> => {
+    const kept = await handBack(board)
+    if (kept !== null) await host.reporter.keepSoon({ notice: { code: kept.code, what: kept.what } })
+    return kept === null
+  }
+
   return {
     get settled() {
       return settled
@@ -174,12 +185,11 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       if (attempt !== null) await placeAttempt(attempt)
       const standing = standingOf(boot.record, own)
       ports.events.emit({ event: 'standing', slot: own, standing, boot: handOver.bootId })
-      if (standing === 'rescue' && !journal.current.handedBack) {
-        await handBack(board)
+      if (standing === 'rescue' && !journal.current.handedBack && (await isHandedBack())) {
         return host.reboot()
       }
       if (standing === 'committed' && journal.current.handedBack) {
-        await journal.save((it) => ({ ...it, handedBack: false }))
+        await host.reporter.keepSoon({}, (it) => ({ ...it, handedBack: false }))
       }
       watch()
     },

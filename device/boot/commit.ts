@@ -4,6 +4,8 @@
  * stamp before it reaches the record.
  * Leaves to others: the decision (health, agent.ts).
  */
+import { assert } from '../../core/assert.ts'
+import { EverbootError, type Fault } from '../../core/errors.ts'
 import { otherSlot } from '../../core/units.ts'
 import type { Board } from '../board.ts'
 import { isIntact } from '../slots/slot.ts'
@@ -39,7 +41,13 @@ async function versionIfIntact(board: Board): Promise<number | null> {
   const slot = otherSlot(board.own)
   const seal = await board.refreshSeal(slot)
   if (seal === null || seal.securityVersion < board.boot.floor) return null
-  return (await isIntact(board.ports.disks, slot, seal)) ? seal.securityVersion : null
+  try {
+    return (await isIntact(board.ports.disks, slot, seal)) ? seal.securityVersion : null
+  } catch (caught) {
+    // What cannot even be opened is no fallback, and must not keep the running system from being committed.
+    if (!(caught instanceof EverbootError)) throw caught
+    return null
+  }
 }
 
 /** Rule 9, the record. @throws EverbootError EB-RECORD */
@@ -47,10 +55,19 @@ export async function rollBack(board: Board): Promise<void> {
   await board.boot.writeBoth(rolledBack(board.boot.record, board.own))
 }
 
-/** Rule 11: record first, then the journal, so that a cut between them costs one more try at most. */
-export async function handBack(board: Board): Promise<void> {
+/**
+ * Rule 11: record first, then the journal, so that a cut between them costs one more try at most.
+ * @returns null, or why the journal does not know of it; then a reboot could lead back here for ever
+ */
+export async function handBack(board: Board): Promise<Fault | null> {
   await board.boot.write(handedBack(board.boot.record, board.own))
-  await board.journal.save((it) => ({ ...it, handedBack: true }))
+  try {
+    await board.journal.save((it) => ({ ...it, handedBack: true }))
+    return null
+  } catch (caught) {
+    if (!(caught instanceof EverbootError)) throw caught
+    return caught.fault
+  }
 }
 
 /** Rule 8, on start: a floor that only the stamp knows enters the record. */
@@ -61,10 +78,10 @@ export async function raiseFloor(board: Board): Promise<void> {
   }
 }
 
-/** Rule 12, and a stamp that lags behind a healthy committed record. @returns whether the board fell back */
-export async function tidy(board: Board): Promise<boolean> {
+/** Rule 12, and a stamp that lags behind a healthy committed record. @throws EverbootError EB-RECORD */
+export async function tidy(board: Board): Promise<void> {
   const { boot, own } = board
-  if (standingOf(boot.record, own) !== 'committed') return false
+  assert(standingOf(boot.record, own) === 'committed', 'a committed slot puts the record right')
   const next: Tidied = tidied(boot.record, own, board.journal.current.attempt !== null)
   if (next.changed && next.withdraws) await boot.writeBoth(next.record)
   else if (next.changed) await boot.write(next.record)
@@ -72,5 +89,4 @@ export async function tidy(board: Board): Promise<boolean> {
   if (record.priority === own && (stamp === null || stamp.floor < floor || stamp.priority !== own)) {
     await boot.stampCommit({ floor, priority: own })
   }
-  return next.fellBack
 }

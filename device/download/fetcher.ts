@@ -104,8 +104,10 @@ function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
       progress.indexBytes(index.fetchedBytes)
       if (!entry.ok) return entry
       const { offset, bytes } = pieceRange(blob, image.paddedBytes, next)
-      if (await present(next, offset, bytes, entry.value)) progress.found(entry.value.sealedBytes)
-      else if (entry.value.kind === 'zero') await writer.writeZeros(offset, bytes)
+      if (await present(next, offset, bytes, entry.value)) {
+        // Past a mark they had been fetched before the last stop; otherwise they are of another download.
+        if (job.rescan === 'window') progress.found(entry.value.sealedBytes)
+      } else if (entry.value.kind === 'zero') await writer.writeZeros(offset, bytes)
       else return entry
       next += 1
       await progress.done(next, bytes)

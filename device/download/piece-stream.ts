@@ -3,6 +3,7 @@
  * Promise: one buffer, used again for each piece; a piece is handed out only when all its bytes are there.
  * Leaves to others: whether they are the right bytes.
  */
+import { assert } from '../../core/assert.ts'
 import { ok, type Result } from '../../core/result.ts'
 import type { RangeBody } from './range-fetch.ts'
 import type { TransferFault } from './transfer-fault.ts'
@@ -32,7 +33,8 @@ export function pieceStream(
         if (part.length === 0) {
           const read = await body.read()
           if (!read.ok) return read
-          part = read.value ?? new Uint8Array(0)
+          assert(read.value !== null, 'the range holds all its pieces')
+          part = read.value
           await onBytes(part.length)
           continue
         }

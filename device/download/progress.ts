@@ -75,7 +75,8 @@ export function progressKeeper(target: ProgressTarget, writer: SlotWriter, clock
       const nowMs = clock.monotonicMs()
       const due = unsaved >= downloadLimits.progressBytes || nowMs - savedMs >= downloadLimits.progressMs
       if (due || isSlow(nowMs)) await save(next)
-      if (nowMs - shownMs >= downloadLimits.reportMs) {
+      const showMs = isSlow(nowMs) ? downloadLimits.slowReportMs : downloadLimits.reportMs
+      if (nowMs - shownMs >= showMs) {
         shownMs = nowMs
         target.onProgress(Math.min(next * blob.pieceBytes, image.paddedBytes), tally())
       }

@@ -16,7 +16,7 @@ export interface RangeRequest {
   readonly endExclusive: number
   /** Length of the whole file as signed. */
   readonly fileBytes: number
-  /** Entity tag seen before in this download, or null. */
+  /** Strong entity tag seen before in this download, or null. */
   readonly etag: string | null
 }
 
@@ -56,7 +56,8 @@ export async function fetchRange(
 }
 
 function wrongAnswer(request: RangeRequest, response: FetchResponse): TransferFault | null {
-  const { status, contentRange, etag } = response
+  const { status, contentRange } = response
+  const etag = strongTag(response.etag)
   const { url, start, endExclusive, fileBytes } = request
   if (status === 206) {
     const same =
@@ -86,6 +87,11 @@ function wrongAnswer(request: RangeRequest, response: FetchResponse): TransferFa
   return refused(url, response)
 }
 
+/** Only a strong tag says that two ranges are of one file (RFC 9110, section 13.1.5). */
+function strongTag(etag: string | null): string | null {
+  return etag === null || etag.startsWith('W/') ? null : etag
+}
+
 function bodyOf(request: RangeRequest, response: FetchResponse, clock: Clock): RangeBody {
   const wanted = request.endExclusive - request.start
   const guard = slowGuard(clock, () => response.cancel())
@@ -96,7 +102,7 @@ function bodyOf(request: RangeRequest, response: FetchResponse, clock: Clock): R
     return fail(failure)
   }
   return {
-    etag: response.etag,
+    etag: strongTag(response.etag),
     async read() {
       let part: Uint8Array | null
       try {

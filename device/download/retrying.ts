@@ -6,6 +6,7 @@
 import type { Fault } from '../../core/errors.ts'
 import type { Clock, Events, Random } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { wait } from '../wait.ts'
 import { retryDecision, type TransferFault } from './transfer-fault.ts'
 
 export interface RetryHost {
@@ -44,7 +45,9 @@ export async function retrying<T>(
     const waitMs = decision.kind === 'give up' ? 0 : decision.waitMs
     ports.events.emit({ event: 'transfer failed', code, what, next: decision.kind, waitMs })
     if (decision.kind === 'give up') return fail(outcome.error.fault)
-    if (decision.kind === 'retry') await ports.clock.sleep(waitMs)
-    else await host.waitForLink(waitMs)
+    // What a server asked for is waited for even when the hub is heard of meanwhile.
+    const firmMs = decision.kind === 'retry' ? waitMs : decision.askedMs
+    await wait(ports.clock, firmMs, host.cancelled)
+    if (decision.kind === 'wait for the link') await host.waitForLink(waitMs - firmMs)
   }
 }

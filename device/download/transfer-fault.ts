@@ -3,7 +3,7 @@
  * Promise: pure; never a loop on a refusal, never an endless quick retry, always the field's full jitter.
  */
 import { backoffMs } from '../../core/backoff.ts'
-import { EverbootError, type Fault, fault, faultOf } from '../../core/errors.ts'
+import { EverbootError, errorTable, type Fault, fault } from '../../core/errors.ts'
 import { downloadLimits } from '../../core/limits.ts'
 import type { FetchResponse, Random } from '../../core/ports.ts'
 
@@ -21,10 +21,10 @@ export function transferFault(of: FaultClass, it: Fault, retryAfterMs: number | 
   return { class: of, fault: it, retryAfterMs }
 }
 
-/** What to do after a failure. `wait for the link` ends early when the hub is heard of again. */
+/** What to do after a failure. `wait for the link` ends early when the hub is heard of again, but not before `askedMs`. */
 export type RetryDecision =
   | { readonly kind: 'retry'; readonly waitMs: number }
-  | { readonly kind: 'wait for the link'; readonly waitMs: number }
+  | { readonly kind: 'wait for the link'; readonly waitMs: number; readonly askedMs: number }
   | { readonly kind: 'give up' }
 
 /** @param tries failures so far without progress in between, this one included */
@@ -38,7 +38,9 @@ export function retryDecision(failure: TransferFault, tries: number, random: Ran
   const asked = Math.min(failure.retryAfterMs ?? 0, downloadLimits.retryCeilingMs)
   const waitMs = Math.max(jitter, asked)
   if (tries < downloadLimits.triesPerPiece) return { kind: 'retry', waitMs }
-  return failure.class === 'network' ? { kind: 'wait for the link', waitMs } : { kind: 'give up' }
+  return failure.class === 'network'
+    ? { kind: 'wait for the link', waitMs, askedMs: asked }
+    : { kind: 'give up' }
 }
 
 /** What a status other than 200 and 206 means. */
@@ -55,8 +57,9 @@ export function refused(url: string, response: FetchResponse): TransferFault {
   )
 }
 
-/** An exception of the fetch port: no answer, or the connection broke. */
+/** An exception of the fetch port: no answer, or the connection broke; or a file that is not what it was. */
 export function fromPort(caught: unknown): TransferFault {
   if (!(caught instanceof EverbootError)) throw caught
-  return transferFault('network', faultOf(caught))
+  const { fault: it } = caught
+  return transferFault(errorTable[it.code].family === 'network' ? 'network' : 'final', it)
 }

@@ -4,6 +4,7 @@
  * Promise: every check ends by its deadline; a check that cannot be run has failed.
  * Leaves to others: what failing means (verdict.ts).
  */
+import { faultOf } from '../../core/errors.ts'
 import { trialLimits } from '../../core/limits.ts'
 import type { Machine } from '../../core/ports.ts'
 import type { Seal } from '../../images/release/seal.ts'
@@ -33,6 +34,14 @@ function hardwareCheck(ownSeal: Seal | null, product: string): CheckResult {
 }
 
 async function runCheck(check: HealthCheck, machine: Machine): Promise<CheckResult> {
+  try {
+    return await run(check, machine)
+  } catch (caught) {
+    return { name: check.name, passed: false, output: faultOf(caught).what }
+  }
+}
+
+async function run(check: HealthCheck, machine: Machine): Promise<CheckResult> {
   const { name } = check
   if ('probe' in check) {
     const status = await machine.probe(check.probe, trialLimits.checkMs)

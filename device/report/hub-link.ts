@@ -4,7 +4,9 @@
  * connection number, so that a late will cannot mark a newer connection as gone.
  * Leaves to others: what the messages lead to.
  */
+import { backoffMs } from '../../core/backoff.ts'
 import { faultOf } from '../../core/errors.ts'
+import { wireLimits } from '../../core/limits.ts'
 import type { LinkMessage } from '../../core/ports.ts'
 import {
   type Ack,
@@ -16,6 +18,7 @@ import {
 } from '../../core/wire/messages.ts'
 import { deviceTopic, parseDeviceTopic } from '../../core/wire/topics.ts'
 import type { Board } from '../board.ts'
+import { atMost } from '../wait.ts'
 
 export interface HubLinkHost {
   up(): void
@@ -36,24 +39,37 @@ export interface HubLink {
 const connectionsPerRun = 1_000_000
 
 export function createHubLink(board: Board, host: HubLinkHost): HubLink {
-  const { link, events, clock } = board.ports
+  const { link, events, clock, random } = board.ports
   const { deviceId } = board.settings
   const { bootId } = board.handOver
   let connected = false
   let number = 0
+  /** Counts ups and downs: what was begun in an earlier one is of no use any more. */
+  let epoch = 0
 
   const presence = (online: boolean): LinkMessage => {
     const connection = board.journal.current.connection * connectionsPerRun + number
     const payload = encodeMessage({ v: 1, online, bootId, connection })
     return { topic: deviceTopic(deviceId, 'presence'), payload, qos: 1, retain: true }
   }
-  const onUp = async (): Promise<void> => {
+  const greet = async (mine: number): Promise<void> => {
     const topics = (['desired', 'ack', 'cmd'] as const).map((kind) => deviceTopic(deviceId, kind))
     await link.subscribe(topics)
     await link.publish(presence(true))
+    if (mine !== epoch) return
     connected = true
     events.emit({ event: 'hub connected', connection: number })
     host.up()
+  }
+  /** A connection on which nothing can be subscribed is worth nothing: tried again while it stands. */
+  const onUp = (mine: number, tries: number): void => {
+    greet(mine).catch((caught: unknown) => {
+      events.emit({ event: 'hub lost', what: faultOf(caught).what })
+      const limits = { baseMs: wireLimits.reconnectBaseMs, ceilingMs: wireLimits.reconnectCeilingMs }
+      clock.timer(backoffMs(tries, limits, random), () => {
+        if (mine === epoch) onUp(mine, tries + 1)
+      })
+    })
   }
   const onMessage = (topic: string, payload: Uint8Array): void => {
     const parsed = parseDeviceTopic(topic)
@@ -83,9 +99,11 @@ export function createHubLink(board: Board, host: HubLinkHost): HubLink {
       link.open(
         {
           up: () => {
-            onUp().catch((caught: unknown) => events.emit({ event: 'hub lost', what: faultOf(caught).what }))
+            epoch += 1
+            onUp(epoch, 1)
           },
           down: (reason) => {
+            epoch += 1
             if (connected) events.emit({ event: 'hub lost', code: reason.code, what: reason.what })
             connected = false
             host.down()
@@ -99,7 +117,9 @@ export function createHubLink(board: Board, host: HubLinkHost): HubLink {
       )
     },
     async close() {
-      if (connected) await link.publish(presence(false)).catch(() => {})
+      epoch += 1
+      if (connected) await atMost(clock, wireLimits.lastWordMs, link.publish(presence(false)))
+      connected = false
       await link.close()
     },
   }

@@ -6,7 +6,7 @@
  * Leaves to others: what there is to report (agent.ts).
  */
 import { backoffMs } from '../../core/backoff.ts'
-import { faultOf } from '../../core/errors.ts'
+import { EverbootError, faultOf } from '../../core/errors.ts'
 import { wireLimits } from '../../core/limits.ts'
 import { type Ack, encodeMessage, type Status } from '../../core/wire/messages.ts'
 import { deviceTopic } from '../../core/wire/topics.ts'
@@ -20,6 +20,11 @@ const numbersAhead = 1024
 export interface Reporter {
   /** Keeps a status and, in the same step, changes the journal. @throws EverbootError EB-DATA-* */
   keep(extra: Extra, change?: (journal: Journal) => Journal): Promise<void>
+  /**
+   * As `keep`; what the data partition does not take is tried again until it does, or this run ends. Until
+   * then a notice goes with what is shown.
+   */
+  keepSoon(extra: Extra, change?: (journal: Journal) => Journal): Promise<void>
   /** Shows the present state when the hub is there; lost otherwise. */
   show(): void
   linkUp(): void
@@ -29,6 +34,14 @@ export interface Reporter {
   readonly hubHeard: boolean
   /** Resolves when nothing waits for the hub any more, or after `waitMs`. */
   drain(waitMs: number): Promise<void>
+  /** The run ends: nothing is sent or tried any more. */
+  close(): void
+}
+
+/** A status that the journal has not taken yet. */
+interface Waiting {
+  readonly extra: Extra
+  readonly change: (journal: Journal) => Journal
 }
 
 /** @param view of the update, asked for at each status; @param onHeard when the hub answers for the first time */
@@ -44,6 +57,10 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   /** Number of the kept status that was sent and not yet acknowledged. */
   let awaiting: number | null = null
   let cancelResend = (): void => {}
+  let waiting: readonly Waiting[] = []
+  let keeping: Promise<void> | null = null
+  let cancelKeeping = (): void => {}
+  let closed = false
 
   const pump = (): void => {
     if (!up || sending) return
@@ -54,7 +71,8 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
     }
     if (!showWanted || nextSeq > board.journal.current.statusCeiling) return
     showWanted = false
-    transmit(snapshot(board, view(), nextSeq++, {}), false)
+    const untold = waiting.find((it) => it.extra.notice !== undefined)
+    transmit(snapshot(board, view(), nextSeq++, untold?.extra ?? {}), false)
   }
 
   const transmit = (status: Status, again = true): void => {
@@ -76,6 +94,7 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   /** Until its acknowledgement comes, the oldest kept status is sent again. */
   const scheduleResend = (): void => {
     cancelResend()
+    if (closed) return
     tries += 1
     const limits = { baseMs: wireLimits.ackTimeoutMs, ceilingMs: wireLimits.reconnectCeilingMs }
     cancelResend = clock.timer(wireLimits.ackTimeoutMs / 2 + backoffMs(tries, limits, random), () => {
@@ -84,23 +103,52 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
     })
   }
 
+  const keep = async (extra: Extra, change = unchanged): Promise<void> => {
+    await board.journal.save((before) => {
+      const changed = change(before)
+      // The snapshot must describe the journal as it will be, not as it was.
+      const described = { ...board, journal: { ...board.journal, current: changed } }
+      const status = snapshot(described, view(), nextSeq++, extra)
+      return {
+        ...changed,
+        statusCeiling: nextSeq + numbersAhead,
+        outbox: trimmed([...changed.outbox, status]),
+      }
+    })
+    pump()
+  }
+
+  const keepWaiting = async (): Promise<void> => {
+    cancelKeeping()
+    for (let [first] = waiting; first !== undefined && !closed; [first] = waiting) {
+      try {
+        await keep(first.extra, first.change)
+      } catch (caught) {
+        if (!(caught instanceof EverbootError)) throw caught
+        events.emit({ event: 'status not kept', code: caught.fault.code, what: caught.fault.what })
+        cancelKeeping = clock.timer(wireLimits.keepRetryMs, startKeeping)
+        return
+      }
+      const done = first
+      waiting = waiting.filter((it) => it !== done)
+    }
+  }
+
+  const startKeeping = (): Promise<void> => {
+    keeping ??= keepWaiting().finally(() => {
+      keeping = null
+    })
+    return keeping
+  }
+
   return {
     get hubHeard() {
       return heard
     },
-    async keep(extra, change = (journal) => journal) {
-      await board.journal.save((before) => {
-        const changed = change(before)
-        // The snapshot must describe the journal as it will be, not as it was.
-        const described = { ...board, journal: { ...board.journal, current: changed } }
-        const status = snapshot(described, view(), nextSeq++, extra)
-        return {
-          ...changed,
-          statusCeiling: nextSeq + numbersAhead,
-          outbox: trimmed([...changed.outbox, status]),
-        }
-      })
-      pump()
+    keep,
+    keepSoon(extra, change = unchanged) {
+      waiting = [...waiting, { extra, change }].slice(-wireLimits.keepsWaitingMax)
+      return startKeeping()
     },
     show() {
       showWanted = true
@@ -133,6 +181,7 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
       // Not removed durably is no harm: it is sent again and the hub knows it already.
       board.journal.save(without).then(pump, (caught: unknown) => {
         events.emit({ event: 'outbox not saved', what: faultOf(caught).what })
+        scheduleResend()
       })
     },
     async drain(waitMs) {
@@ -141,14 +190,44 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
         await clock.sleep(Math.min(50, waitMs))
       }
     },
+    close() {
+      closed = true
+      up = false
+      cancelResend()
+      cancelKeeping()
+    },
   }
 }
 
-/** Reports and notices stay; of mere snapshots only the newest does. */
+const unchanged = (journal: Journal): Journal => journal
+
+/**
+ * Of mere snapshots only the newest stays. Where there is no room for all, notices go before reports, the
+ * oldest first; evidence stays with the newest that have some.
+ */
 function trimmed(outbox: readonly Status[]): Status[] {
   const last = outbox.length - 1
-  const kept = outbox.filter(
+  let kept = outbox.filter(
     (it, index) => index === last || it.report !== undefined || it.notice !== undefined,
   )
-  return kept.slice(-wireLimits.outboxMessagesMax)
+  while (kept.length > wireLimits.outboxMessagesMax) {
+    const first = kept.find((it) => it.report === undefined) ?? kept[0]
+    kept = kept.filter((it) => it !== first)
+  }
+  const proved = kept.filter(hasEvidence).slice(-wireLimits.outboxEvidencesMax)
+  return kept.map((it) => (hasEvidence(it) && !proved.includes(it) ? withoutEvidence(it) : it))
+}
+
+function hasEvidence({ report, notice }: Status): boolean {
+  return report?.evidence !== undefined || notice?.evidence !== undefined
+}
+
+function withoutEvidence(status: Status): Status {
+  const { report, notice, ...rest } = status
+  const bare = <T extends { evidence?: unknown }>({ evidence: _, ...it }: T): Omit<T, 'evidence'> => it
+  return {
+    ...rest,
+    ...(report === undefined ? {} : { report: bare(report) }),
+    ...(notice === undefined ? {} : { notice: bare(notice) }),
+  }
 }

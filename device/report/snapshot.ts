@@ -34,9 +34,14 @@ export function snapshot(board: Board, view: UpdateView, seq: number, extra: Ext
     attempt: attempt === null ? null : { seq: attempt.seq, release: attempt.releaseId },
     progress: view.progress,
     finished: finished === null ? null : { seq: finished.seq, result: finished.result },
-    ...(extra.report === undefined ? {} : { report: extra.report }),
-    ...(extra.notice === undefined ? {} : { notice: extra.notice }),
+    ...(extra.report === undefined ? {} : { report: cut(extra.report) }),
+    ...(extra.notice === undefined ? {} : { notice: cut(extra.notice) }),
   }
+}
+
+/** The text within the limit of the wire: one that is too long would be refused, and with it the journal that keeps it. */
+function cut<T extends { readonly what?: string | undefined }>(it: T): T {
+  return it.what === undefined ? it : { ...it, what: tail(it.what, wireLimits.textBytesMax) }
 }
 
 function slotReport(board: Board, slot: SlotId): SlotReport {

@@ -57,9 +57,9 @@ export function createInstaller(board: Board, host: InstallHost): Installer {
     return open
   }
   const close = async (): Promise<void> => {
-    const open = prepared.kind === 'install' ? prepared.images : []
+    const open = prepared
     prepared = { kind: 'cancelled' }
-    for (const { device } of open) await device.close()
+    if (open.kind === 'install') await open.close()
   }
   /** A step that throws a coded error has failed by it. */
   const step = (run: () => Promise<StepOutcome>) => async (): Promise<StepOutcome> => {

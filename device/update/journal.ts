@@ -9,7 +9,7 @@
  */
 import { crc32 } from 'node:zlib'
 import * as v from 'valibot'
-import { type Fault, fault } from '../../core/errors.ts'
+import { EverbootError, type Fault, fault } from '../../core/errors.ts'
 import type { FileStore } from '../../core/ports.ts'
 import { desiredSchema, evidenceSchema, statusSchema } from '../../core/wire/messages.ts'
 
@@ -108,7 +108,10 @@ export interface JournalFile {
 
 /** @returns the journal file, and the fault when what was there had to be given up. */
 export async function openJournal(files: FileStore): Promise<{ journal: JournalFile; lost: Fault | null }> {
-  await files.remove(newName)
+  // A partition that can only be read still tells where the device stands.
+  await files.remove(newName).catch((caught: unknown) => {
+    if (!(caught instanceof EverbootError)) throw caught
+  })
   const bytes = await files.read(fileName)
   const decoded = bytes === null ? emptyJournal : decodeJournal(bytes)
   let current = decoded ?? emptyJournal

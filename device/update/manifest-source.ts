@@ -6,7 +6,7 @@
  * Leaves to others: what the manifest allows (plan.ts).
  */
 import { createHash } from 'node:crypto'
-import { fault } from '../../core/errors.ts'
+import { EverbootError, fault } from '../../core/errors.ts'
 import { releaseLimits } from '../../core/limits.ts'
 import type { Clock, Fetch, FileStore } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -17,6 +17,7 @@ import { type TransferFault, transferFault } from '../download/transfer-fault.ts
 import type { AgentSettings } from '../settings.ts'
 
 const fileName = 'manifest'
+const newName = 'manifest.new'
 
 /** @returns the manifest, or why not; a failure of class `network` may be better later. */
 export async function loadManifest(
@@ -68,11 +69,19 @@ async function download(
   }
 }
 
-/** So that a start without a network can go on; the hash decides whether it is the right one. */
+/**
+ * So that a start without a network can go on; the hash decides whether it is the right one. Where there is no
+ * room for it, it is left to the next start to fetch it again: the journal needs the room more.
+ */
 async function keep(bytes: Uint8Array, files: FileStore): Promise<void> {
-  await files.write(`${fileName}.new`, bytes)
-  await files.syncFile(`${fileName}.new`)
-  await files.rename(`${fileName}.new`, fileName)
+  try {
+    await files.write(newName, bytes)
+    await files.syncFile(newName)
+    await files.rename(newName, fileName)
+  } catch (caught) {
+    if (!(caught instanceof EverbootError)) throw caught
+    await files.remove(newName)
+  }
 }
 
 /** The kept manifest is of no use any more. */

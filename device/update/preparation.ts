@@ -42,6 +42,8 @@ export type Prepared =
       readonly fetch: Fetch
       /** URL of the directory of the release. */
       readonly baseUrl: string
+      /** Lets the devices and, when it is one, the release file go. */
+      close(): Promise<void>
       /** The spare holds something of a release: pieces of it may be the wanted ones. */
       readonly worthRescan: boolean
     }
@@ -83,10 +85,21 @@ export async function prepare(
   const planned = await makePlan(board, attempt.desired.release, attempt.file, host)
   if (!planned.ok) return refuse(planned.error)
   if (planned.value === null) return ok({ kind: 'cancelled' })
-  const wipe = await wipeVerdict(board, spareUsable)
+  const { close } = planned.value
+  const wipe = await orClose(() => wipeVerdict(board, spareUsable), close)
   if (wipe === null) return ok({ kind: 'install', ...planned.value, worthRescan: spareSeal !== null })
-  for (const { device } of planned.value.images) await device.close()
+  await close()
   return fail(wipe)
+}
+
+/** An exclusive device that is not closed after a failure would be busy for every later attempt. */
+async function orClose<T>(work: () => Promise<T>, close: () => Promise<void>): Promise<T> {
+  try {
+    return await work()
+  } catch (caught) {
+    await close()
+    throw caught
+  }
 }
 
 function refuse(it: Fault): Result<never, Refusal> {
@@ -126,8 +139,10 @@ interface PlannedInstall {
   readonly images: readonly OpenImage[]
   readonly fetch: Fetch
   readonly baseUrl: string
+  close(): Promise<void>
 }
 
+/** @param file a release file on the device, or null for the hub. @returns null when cancelled */
 async function makePlan(
   board: Board,
   assigned: AssignedRelease,
@@ -135,8 +150,23 @@ async function makePlan(
   host: RetryHost,
 ): Promise<Result<PlannedInstall | null, Fault>> {
   const { ports, settings } = board
-  const fetch = file === null ? ports.fetch : (await ports.openReleaseFile(file)).fetch
-  const manifestUrl = (file === null ? settings.hubUrl : '') + assigned.manifest.path
+  const source =
+    file === null ? { fetch: ports.fetch, close: async () => {} } : await ports.openReleaseFile(file)
+  const origin = file === null ? settings.hubUrl : ''
+  const made = await orClose(() => planFrom(board, assigned, source, origin, host), source.close)
+  if (!made.ok || made.value === null) await source.close()
+  return made
+}
+
+async function planFrom(
+  board: Board,
+  assigned: AssignedRelease,
+  { fetch, close: closeSource }: { readonly fetch: Fetch; close(): Promise<void> },
+  origin: string,
+  host: RetryHost,
+): Promise<Result<PlannedInstall | null, Fault>> {
+  const { ports, settings } = board
+  const manifestUrl = origin + assigned.manifest.path
   const source = { fetch, clock: ports.clock, files: ports.files }
   const loaded = await retrying(
     () => loadManifest(assigned, manifestUrl, settings, source),
@@ -151,6 +181,9 @@ async function makePlan(
   const seal = openSeal(Buffer.from(manifest.seal, 'base64'), keys.ring, keys.verify)
   if (!seal.ok) return seal
   const devices = await openSpare(board)
+  const closeDevices = async (): Promise<void> => {
+    for (const { device } of devices) await device.close()
+  }
   const facts = {
     product: settings.product,
     hardware: ports.machine.hardware(),
@@ -161,7 +194,7 @@ async function makePlan(
     contentKey(assigned, blobId, settings.wrappingKey),
   )
   if (!planned.ok) {
-    for (const { device } of devices) await device.close()
+    await closeDevices()
     return planned
   }
   const images = planned.value.map((it, index) => ({
@@ -169,7 +202,11 @@ async function makePlan(
     device: present(devices[index], 'device').device,
   }))
   const baseUrl = manifestUrl.slice(0, manifestUrl.lastIndexOf('/'))
-  return ok({ manifest, seal: seal.value, images, fetch, baseUrl })
+  const close = async (): Promise<void> => {
+    await closeDevices()
+    await closeSource()
+  }
+  return ok({ manifest, seal: seal.value, images, fetch, baseUrl, close })
 }
 
 async function openSpare(board: Board): Promise<{ name: string; device: BlockDevice }[]> {

@@ -5,7 +5,7 @@
  * Leaves to others: events from outside (agent.ts), health and commit (boot-duty.ts).
  */
 import { assert } from '../../core/assert.ts'
-import { type ErrorCode, type Fault, fault, faultOf } from '../../core/errors.ts'
+import { type ErrorCode, EverbootError, type Fault, fault, faultOf } from '../../core/errors.ts'
 import { downloadLimits, trialLimits, wireLimits } from '../../core/limits.ts'
 import type { Desired, Evidence, Progress, Report, UpdateState } from '../../core/wire/messages.ts'
 import type { Board } from '../board.ts'
@@ -124,24 +124,30 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
 
   /** Runs a long step beside the event loop; its end is an event. */
   const run = (work: () => Promise<StepOutcome>): void => {
-    work().then((outcome) => {
-      host.enqueue(() => {
-        bootTheSpare = outcome.bootTheSpare === true
-        const cancelled = fault('EB-CANCELLED', 'a newer assignment came')
-        const cause = outcome.event === 'withdrawn' ? cancelled : outcome.fault
-        return fire(outcome.event, cause === undefined ? undefined : { fault: cause })
-      })
-    })
+    work().then(
+      (outcome) => host.enqueue(() => ended(outcome)),
+      (caught: unknown) => host.enqueue(() => Promise.reject(caught)),
+    )
+  }
+
+  const ended = (outcome: StepOutcome): Promise<void> => {
+    bootTheSpare = outcome.bootTheSpare === true
+    const cancelled = fault('EB-CANCELLED', 'a newer assignment came')
+    const cause = outcome.event === 'withdrawn' ? cancelled : outcome.fault
+    return fire(outcome.event, cause === undefined ? undefined : { fault: cause })
   }
 
   const report = async (result: 'ok' | 'failed'): Promise<void> => {
     const { attempt } = board.journal.current
     assert(attempt !== null, 'an attempt is open')
     await installer.close()
-    const document = reportOf(attempt, result, end)
-    await keepUntilSaved(document, attempt, result)
+    if (!(await isKept(reportOf(attempt, result, end), attempt, result))) {
+      // A full data partition must not swallow the truth: the attempt stays open until there is room.
+      clock.timer(wireLimits.keepRetryMs, () => host.enqueue(() => report(result)))
+      return
+    }
     end = null
-    await forgetManifest(files)
+    await forget()
     if (bootTheSpare) {
       await board.boot.writeBoth(spareFirst(board.boot.record, board.own))
       return host.reboot()
@@ -150,21 +156,23 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
     await fire('reported')
   }
 
-  /** A full data partition must not swallow the truth: tried until it is kept. */
-  const keepUntilSaved = async (
-    document: Report,
-    attempt: Attempt,
-    result: 'ok' | 'failed',
-  ): Promise<void> => {
-    for (;;) {
-      try {
-        return await host.reporter.keep({ report: document }, (it) =>
-          finished(it, attempt, result, document.code),
-        )
-      } catch (caught) {
-        events.emit({ event: 'report not kept', what: faultOf(caught).what })
-        await clock.sleep(downloadLimits.retryCeilingMs / 10)
-      }
+  const isKept = async (document: Report, attempt: Attempt, result: 'ok' | 'failed'): Promise<boolean> => {
+    try {
+      await host.reporter.keep({ report: document }, (it) => finished(it, attempt, result, document.code))
+      return true
+    } catch (caught) {
+      if (!(caught instanceof EverbootError)) throw caught
+      events.emit({ event: 'report not kept', what: caught.fault.what })
+      return false
+    }
+  }
+
+  /** The kept manifest only takes room now. */
+  const forget = async (): Promise<void> => {
+    try {
+      await forgetManifest(files)
+    } catch (caught) {
+      events.emit({ event: 'manifest not removed', what: faultOf(caught).what })
     }
   }
 

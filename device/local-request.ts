@@ -1,0 +1,74 @@
+/**
+ * What may be asked of the agent on the device itself: its status, to install a file, to go back.
+ * Promise: refused with a code while another attempt is open or this boot has not proved itself; otherwise the
+ * same attempt as one of the hub, by the same checks.
+ * Leaves to others: the socket (adapters/control-socket.ts), the attempt (update/updater.ts).
+ */
+import { type Fault, fault, faultOf } from '../core/errors.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import type { Status } from '../core/wire/messages.ts'
+import type { Board } from './board.ts'
+import type { BootDuty } from './boot/boot-duty.ts'
+import type { HubLink } from './report/hub-link.ts'
+import { snapshot } from './report/snapshot.ts'
+import type { Assignment, Updater } from './update/updater.ts'
+
+/** What a person or program on the device may ask for. */
+export type LocalRequest =
+  | { readonly op: 'status' }
+  | { readonly op: 'install'; readonly file: string }
+  | { readonly op: 'rollback' }
+
+/** What the device says of itself to a local asker. */
+export interface LocalStatus {
+  readonly status: Status
+  readonly hubConnected: boolean
+  /** No assignment is begun before the boot has found its place. */
+  readonly settled: boolean
+}
+
+/** The parts of the agent that answer. */
+export interface LocalParts {
+  readonly board: Board
+  readonly updater: Updater
+  readonly duty: BootDuty
+  readonly hub: HubLink
+}
+
+/** @returns the answer; for `install` and `rollback` as soon as the attempt has begun. */
+export async function answer(parts: LocalParts, request: LocalRequest): Promise<Result<LocalStatus, Fault>> {
+  const { board, duty, updater } = parts
+  try {
+    if (request.op !== 'status') {
+      if (board.journal.current.attempt !== null)
+        return fail(fault('EB-BUSY', `the device is ${updater.state}`))
+      if (!duty.settled) return fail(fault('EB-TRIAL-OPEN', 'this boot has not proved itself yet'))
+      const assignment = await localAssignment(board, request)
+      if (!assignment.ok) return assignment
+      await updater.begin(assignment.value)
+    }
+    return ok(localStatus(parts))
+  } catch (caught) {
+    return fail(faultOf(caught))
+  }
+}
+
+async function localAssignment(
+  board: Board,
+  request: Exclude<LocalRequest, { op: 'status' }>,
+): Promise<Result<Assignment, Fault>> {
+  if (request.op === 'install') {
+    const { assigned: release, close } = await board.ports.openReleaseFile(request.file)
+    await close()
+    return ok({ kind: 'file', path: request.file, desired: { v: 1, seq: 1, release } })
+  }
+  const seal = await board.refreshSeal(board.spare)
+  return seal === null
+    ? fail(fault('EB-WRONG-SLOT', `slot ${board.spare} holds no sealed release`))
+    : ok({ kind: 'return', releaseId: seal.releaseId })
+}
+
+function localStatus({ board, duty, hub, updater }: LocalParts): LocalStatus {
+  const view = { state: updater.state, progress: updater.progress }
+  return { status: snapshot(board, view, 1, {}), hubConnected: hub.connected, settled: duty.settled }
+}
