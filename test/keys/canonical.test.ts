@@ -74,7 +74,10 @@ test('takes the deepest nesting allowed and refuses one more, without parsing it
   expect(performance.now() - started).toBeLessThan(500)
 })
 
-test('brackets inside strings are not nesting', () => {
+test('brackets inside strings are not nesting, those behind them are', () => {
+  const deep = `${'['.repeat(releaseLimits.jsonDepthMax)}${']'.repeat(releaseLimits.jsonDepthMax)}`
+  for (const text of ['"text"', '"\\""', '"\\\\"', '""'])
+    expect(codeOf(`[${text},${deep}]`), text).toBe('EB-ENVELOPE')
   expect(codeOf(`["${'['.repeat(50)}\\\\${'{'.repeat(50)}\\""]`)).toBe('taken')
 })
 

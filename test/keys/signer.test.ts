@@ -1,5 +1,5 @@
 /** Private keys at work, checked by OpenSSL's own verification. */
-import { constants, createHash, createVerify, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { constants, createHash, createVerify, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { orThrow } from '../../core/errors.ts'
 import { ed25519Signer, pssSigner } from '../../keys/signer.ts'
@@ -57,6 +57,18 @@ test('the streaming verifier takes the signature and refuses each of its bits fl
   }
   expect(check(signature.subarray(1))).toBe(false)
   expect(check(new Uint8Array(0))).toBe(false)
+})
+
+test('a signature with a shorter salt is refused, though its key is right', () => {
+  const signer = orThrow(pssSigner(rsa, 'rsa'))
+  for (const saltLength of [0, 32, 221]) {
+    const padding = constants.RSA_PKCS1_PSS_PADDING
+    const signature = sign('RSA-SHA256', message, { key: rsa, padding, saltLength })
+    expect(verifies(signer.publicPem, signature, saltLength)).toBe(true)
+    const verifier = pssVerifier(signer.publicPem)
+    verifier?.update(message)
+    expect(verifier?.verify(signature)).toBe(false)
+  }
 })
 
 test('a verifier is not made for weak or foreign keys', () => {
