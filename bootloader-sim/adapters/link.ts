@@ -20,6 +20,19 @@ export interface LinkOptions {
   /** Share of connections that break at a random point, 0 to 1. */
   readonly cutShare: number
   readonly random: Random
+  /** Several links over the same line share its rate; absent: a line of its own. */
+  readonly lines?: Lines
+}
+
+/** The two directions of a line. */
+export interface Lines {
+  readonly up: Line
+  readonly down: Line
+}
+
+/** @param rate bytes per second in each direction; null: as fast as it goes */
+export function linesOf(rate: number | null): Lines {
+  return { up: new Line(rate), down: new Line(rate) }
 }
 
 export interface LinkCounters {
@@ -44,7 +57,7 @@ export interface BadLink {
 /** @throws EverbootError EB-PORT-IN-USE */
 export async function openLink(options: LinkOptions): Promise<BadLink> {
   const count = { up: 0, down: 0, connections: 0, broken: 0 }
-  const lines = { up: new Line(options.rate), down: new Line(options.rate) }
+  const lines = options.lines ?? linesOf(options.rate)
   const open = new Set<() => void>()
   let whole = true
   const server = createServer({ allowHalfOpen: true }, (near) => {
