@@ -110,8 +110,7 @@ async function assemble(
     core,
     ended: end.promise,
     async close() {
-      await http.close()
-      await started.close()
+      await Promise.all([http.close(), started.close()])
       await store.close()
     },
   }

@@ -71,13 +71,16 @@ export interface HubProcess {
 
 export const entry = fileURLToPath(new URL('../../everboot.ts', import.meta.url))
 
+/** Processes start twice as fast when they find compiled code of an earlier one. */
+const compileCache = { NODE_COMPILE_CACHE: join(tmpdir(), 'everboot-test-compiled') }
+
 /** `everboot hub serve` as a process of its own; resolves when it is ready. */
 export async function spawnHub(home: HubHome, ports = { mqtt: 0, http: 0 }): Promise<HubProcess> {
   const args = ['hub', 'serve', '--json', '--quiet', '--data', home.data, '--trust', home.trust]
   args.push('--mqtt-port', String(ports.mqtt), '--http-port', String(ports.http))
   const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_COMPILE_CACHE: join(home.data, '..', 'compiled') },
+    env: { ...process.env, ...compileCache },
   })
   const errors: string[] = []
   child.stderr.on('data', (it) => errors.push(String(it)))
@@ -112,7 +115,7 @@ export async function everboot(
 ): Promise<{ readonly status: number | null; readonly out: string; readonly err: string }> {
   const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...compileCache, ...environment },
   })
   let out = ''
   let err = ''

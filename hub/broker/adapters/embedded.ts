@@ -14,7 +14,7 @@ import { hubLimits } from '../../../core/limits.ts'
 import type { Events, LinkMessage } from '../../../core/ports.ts'
 import type { Result } from '../../../core/result.ts'
 import { type DeviceTopic, parseDeviceTopic } from '../../../core/wire/topics.ts'
-import { closeServer, listen } from '../../adapters/listen.ts'
+import { listen, trackConnections } from '../../adapters/listen.ts'
 import type { Outlet } from '../../core/core.ts'
 import type { Answer } from '../../core/model.ts'
 import { mayLeaveWill, mayPublish, maySubscribe } from '../acl.ts'
@@ -105,18 +105,25 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
     cut: (deviceId) => clientOf(aedes, deviceId)?.close(),
   }
-  await options.beforeListening(outlet)
-  const port = await listen(server, options.host, options.port)
+  const connections = trackConnections(server)
+  const closeAedes = (): Promise<void> => new Promise((resolve) => aedes.close(() => resolve()))
+  const port = await options
+    .beforeListening(outlet)
+    .then(() => listen(server, options.host, options.port))
+    .catch(async (caught: unknown) => {
+      await closeAedes()
+      throw caught
+    })
   return {
     ...outlet,
     port,
     counters,
     async close() {
       stopping.abort()
-      const closed = closeServer(server, () => undefined)
-      await new Promise<void>((resolve) => aedes.close(resolve))
-      for (const it of sockets) it.destroy()
-      await closed
+      // aedes first: a connection that is cut under it would be a fault to it.
+      const devices = closeAedes()
+      await connections.close(() => false)
+      await devices
     },
   }
 }

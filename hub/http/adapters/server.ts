@@ -4,12 +4,13 @@
  * and bodies have limits; every failure has the body of ../answers.ts.
  * Leaves to others: the resources (../routes, blobs.ts).
  */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { EverbootError, type Fault, fault, raise } from '../../../core/errors.ts'
 import { hubLimits } from '../../../core/limits.ts'
 import type { Events } from '../../../core/ports.ts'
-import { closeServer, listen } from '../../adapters/listen.ts'
+import { listen, peerOf, trackConnections } from '../../adapters/listen.ts'
 import type { BlobFiles } from '../../store/adapters/blob-files.ts'
 import { faultOfAnswer, httpStatusOf } from '../answers.ts'
 import { type ApiPorts, mayCall } from '../api.ts'
@@ -41,19 +42,33 @@ export async function startHttp(options: HttpOptions, ports: ApiPorts): Promise<
   rolloutRoutes(app, ports)
   blobRoutes(app, ports.core, options.files, options.events)
   await app.ready()
-  const server = app.server
-  server.headersTimeout = hubLimits.headersMs
+  const server = app.server as Server
+  app.server.headersTimeout = hubLimits.headersMs
   server.maxConnections = hubLimits.connectionsMax
-  const port = await listen(server as Server, options.host, options.port)
+  const connections = trackConnections(server)
+  const busy = trackRequests(server)
+  const port = await listen(server, options.host, options.port).catch(async (caught: unknown) => {
+    await app.close()
+    throw caught
+  })
   return {
     port,
     async close() {
-      const closed = closeServer(server as Server, () => server.closeAllConnections())
-      server.closeIdleConnections()
-      await closed
+      await connections.close((peer) => busy.has(peer))
       await app.close()
     },
   }
+}
+
+/** The far ends of connections with a request under way. */
+function trackRequests(server: Server): ReadonlySet<string> {
+  const busy = new Set<string>()
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const peer = peerOf(request.socket)
+    busy.add(peer)
+    response.once('close', () => busy.delete(peer))
+  })
+  return busy
 }
 
 function makeApp({ tls, events }: HttpOptions, ports: ApiPorts): FastifyInstance {
