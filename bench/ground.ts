@@ -12,7 +12,6 @@ import { fileURLToPath } from 'node:url'
 import { type BoardFile, boardPaths } from '../bootloader-sim/board-file.ts'
 import { present } from '../core/assert.ts'
 import { children, type Service } from '../demo/adapters/children.ts'
-import type { Sent } from '../demo/chapter.ts'
 import { agentBundle } from '../images/boards/sim/adapters/agent-bundle.ts'
 import { agentNodeOptions } from '../images/boards/sim/adapters/rootfs.ts'
 
@@ -28,8 +27,6 @@ export function tool(program: string, ...args: string[]): string {
 
 export interface Ground {
   readonly directory: string
-  /** Requests of release files so far. */
-  readonly sent: readonly Sent[]
   at(name: string): string
   everboot(...args: string[]): Promise<Record<string, unknown>>
   /** Builds a release of an image file. @returns path of the `.ebr` */
@@ -46,17 +43,14 @@ export async function openGround(): Promise<Ground> {
   await run(['keys', 'init', '--out', at('keys'), '--device', deviceId])
   const ports = ['--mqtt-port', '0', '--http-port', '0', '--json']
   let ready = false
-  const sent: Sent[] = []
   const trust = ['--trust', at('keys/trust.json')]
-  const hub: Service = service(['hub', 'serve', '--data', at('hub'), ...trust, ...ports], (line, from) => {
-    if (from === 'out') ready = true
-    else if (line.includes('"blob-sent"')) sent.push(JSON.parse(line) as Sent)
+  const hub: Service = service(['hub', 'serve', '--data', at('hub'), ...trust, ...ports], (_line, from) => {
+    ready ||= from === 'out'
   })
   while (!ready) await sleep(50)
   await run(['devices', 'add', deviceId, '--out', at('device.json'), '--hub', at('hub')])
   return {
     directory,
-    sent,
     at,
     everboot: (...args) => run(args),
     async release(image, version, ...flags) {

@@ -5,12 +5,11 @@
  * Prints one JSON object. Argument: KiB of image (default 1024, about three minutes).
  */
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { linesOf, openLink } from '../bootloader-sim/adapters/link.ts'
 import { seededRandom } from '../core/prng.ts'
 import { KiB, MiB } from '../core/units.ts'
-import { sumSent } from '../demo/chapter.ts'
 import { openHubClient } from '../hub/adapters/api-client.ts'
 import { deviceId, entered, makeSlots, openGround, startAgent } from './ground.ts'
 
@@ -28,8 +27,9 @@ export interface LowBandwidthResult {
   readonly longestSilenceSeconds: number
   readonly connections: number
   readonly broken: number
-  /** Bytes of release files that the hub sent more than once; all that was in flight at the reboot is among them. */
-  readonly sentAgainBytes: number
+  /** Bytes that came down the line over HTTP, and bytes of the release files: what they differ by is TLS, headers and what was in flight at the reboot. */
+  readonly httpDownBytes: number
+  readonly releaseBytes: number
   readonly completed: boolean
 }
 
@@ -81,7 +81,8 @@ export async function lowBandwidth(imageKiB: number, seed: number): Promise<LowB
       longestSilenceSeconds: round(watch.longestMs() / 1000),
       connections: counters.reduce((total, it) => total + it.connections, 0),
       broken: counters.reduce((total, it) => total + it.broken, 0),
-      sentAgainBytes: sumSent(ground.sent).bytesResent,
+      httpDownBytes: links.http.counters().down,
+      releaseBytes: statSync(file).size,
       completed: true,
     }
   } finally {

@@ -75,7 +75,7 @@ export const downloadLimits = {
   slowLinkBytesPerSecond: 64 * KiB,
   reportMs: seconds(2),
   /** On a slow link a status costs as much as a piece. */
-  slowReportMs: seconds(4.5),
+  slowReportMs: seconds(3),
   /** After a start, pieces this far past the last mark may already be on the medium. */
   rescanBytes: 24 * MiB,
 } as const
@@ -144,7 +144,6 @@ export const hubLimits = {
   packetBytesMax: 256 * KiB,
   presenceBytesMax: KiB,
   topicLevelsMax: 16,
-  subscriptionsMax: 16,
   connectionsMax: 16_384,
   /** Handshake and CONNECT together end within 10 s. */
   handshakeMs: seconds(5),
@@ -158,6 +157,8 @@ export const hubLimits = {
   /** HTTP. */
   requestBytesMax: MiB,
   headersMs: seconds(10),
+  /** How often the server looks for connections that are over their time. */
+  headersCheckMs: seconds(2),
   idleMs: minutes(1),
   blobStepBytes: 256 * KiB,
   uploadsMax: 2,
