@@ -37,6 +37,8 @@ export interface ImageInput {
   /** Also the id of its blob. */
   readonly name: string
   readonly source: ByteSource
+  /** As measured before, when secrets are derived from it: if the image has changed since, nothing is signed. */
+  readonly verityRoot?: Digest
 }
 
 /** Where the files of a release go; `create` may be called again before the file before is finished. */
@@ -141,11 +143,23 @@ async function writeOne(
   const blob = await ports.files.create(blobFile(input.name))
   const index = await ports.files.create(indexFile(input.name))
   const made = await writeImage(
-    { releaseId: id, ...input, suite, contentKey, pieceBytes, level, hashClear: profile === 'kindle' },
+    {
+      releaseId: id,
+      name: input.name,
+      source: input.source,
+      suite,
+      contentKey,
+      pieceBytes,
+      level,
+      hashClear: profile === 'kindle',
+    },
     { blob, index, compress: ports.compress, iv: (piece) => ports.secrets.iv(input.name, piece), progress },
   )
   await blob.finish()
   await index.finish()
+  if (input.verityRoot !== undefined && input.verityRoot !== made.image.verityRoot) {
+    raise('EB-IMAGE', `${input.source.name} changed while it was read`, { todo: 'build from a file at rest' })
+  }
   if (profile === 'standard') return made
   const rsa = present(ports.rsaSigner, 'RSA signer of the kindle profile')
   const sha256 = present(made.sha256, 'hash of the clear image')

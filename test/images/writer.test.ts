@@ -211,6 +211,23 @@ test('impossible inputs are refused with a code', async () => {
   expect(await codeOf(measureImage({ name: 'rootfs', source: source(0) }))).toBe('EB-IMAGE')
 })
 
+test('an image that changed since its keys were derived is not signed', async () => {
+  const image = randomBytes(50_000)
+  const { verityRoot } = await measureImage({ name: 'rootfs', source: memorySource(image, 'image') })
+  const write = async (): Promise<Map<string, number>> => {
+    const files = new Map<string, number>()
+    await writeRelease(
+      standard,
+      [{ name: 'rootfs', source: memorySource(image, 'image'), verityRoot }],
+      ports(files),
+    )
+    return files
+  }
+  expect((await write()).has('manifest.json')).toBe(true)
+  image[40_000] = (image[40_000] ?? 0) ^ 1
+  expect(await codeOf(write())).toBe('EB-IMAGE')
+})
+
 test('a failing compressor fails the build and leaves no unhandled rejection', async () => {
   const failing = { ...ports(), compress: () => Promise.reject(new Error('out of memory')) }
   const image = memorySource(randomBytes(100_000), 'image')

@@ -12,6 +12,7 @@ import { keyLimits } from '../../../core/limits.ts'
 import { type KeyDirectory, keyDirectory } from '../../../keys/adapters/key-directory.ts'
 import {
   createFileSink,
+  type FileSink,
   type FileSource,
   openFileSource,
   writeWhole,
@@ -27,6 +28,7 @@ import {
   indexFile,
   manifestFile,
   measureImage,
+  type ReleaseFiles,
   type ReleaseOptions,
   writeRelease,
 } from '../../release/writer.ts'
@@ -85,14 +87,16 @@ export async function buildRelease(request: BuildRequest): Promise<BuiltRelease>
     const prepared = await prepareImage(inputPlan(request, work))
     try {
       const image: ImageInput = { name: imageName, source: prepared.source }
-      const secrets = await secretsFor(request, image)
-      const made = await writeRelease(request.options, [image], {
-        ...signers,
-        secrets,
-        compress: compressOnThreads,
-        files: { create: (name) => createFileSink(join(work, name)) },
-        progress: step(request, 'sealing'),
-      })
+      const { secrets, verityRoot } = await secretsFor(request, image)
+      const made = await writeFiles(work, (files) =>
+        writeRelease(request.options, [{ ...image, ...verityRoot }], {
+          ...signers,
+          secrets,
+          compress: compressOnThreads,
+          files,
+          progress: step(request, 'sealing'),
+        }),
+      )
       const wraps = encodeWraps(made.manifest.id, made.keys, wrappingKeys, signers.releaseSigner)
       const bytes = await pack(request, work, made.manifest, wrappingKeys.size === 0 ? null : wraps)
       const directory = await keepFiles(request, work, made.manifest)
@@ -106,6 +110,22 @@ export async function buildRelease(request: BuildRequest): Promise<BuiltRelease>
   }
 }
 
+/** Gives files in the work directory, and closes them also when the work fails. */
+async function writeFiles<T>(work: string, act: (files: ReleaseFiles) => Promise<T>): Promise<T> {
+  const sinks: FileSink[] = []
+  try {
+    return await act({
+      async create(name) {
+        const sink = await createFileSink(join(work, name))
+        sinks.push(sink)
+        return sink
+      },
+    })
+  } finally {
+    for (const it of sinks) await it.abandon()
+  }
+}
+
 function inputPlan(request: BuildRequest, workDirectory: string): InputPlan {
   const { filesystem, bytes, signal, phase, seed } = request
   const purpose = `${request.options.product}\0${request.options.version}`
@@ -115,11 +135,18 @@ function inputPlan(request: BuildRequest, workDirectory: string): InputPlan {
 }
 
 /** Every option and the whole clear image go into derived keys; the compressor too, since it makes what is sealed. */
-async function secretsFor(request: BuildRequest, image: ImageInput): Promise<ReleaseSecrets> {
-  if (request.seed === null) return randomSecrets({ bytes: (count) => randomBytes(count) })
-  const images = [await measureImage(image, step(request, 'hashing'))]
+async function secretsFor(
+  request: BuildRequest,
+  image: ImageInput,
+): Promise<{ readonly secrets: ReleaseSecrets; readonly verityRoot: Pick<ImageInput, 'verityRoot'> }> {
+  if (request.seed === null) {
+    return { secrets: randomSecrets({ bytes: (count) => randomBytes(count) }), verityRoot: {} }
+  }
+  const measured = await measureImage(image, step(request, 'hashing'))
   const compressor = `zstd ${process.versions['zstd'] ?? 'unknown'}`
-  return derivedSecrets(request.seed, { format: 1, options: request.options, images, compressor })
+  const inputs = { format: 1, options: request.options, images: [measured], compressor }
+  const { verityRoot } = measured
+  return { secrets: derivedSecrets(request.seed, inputs), verityRoot: { verityRoot } }
 }
 
 function step(request: BuildRequest, name: string): (done: number, total: number) => void {

@@ -17,7 +17,7 @@ export interface FileSink extends ByteSink {
   readonly path: string
   /** Syncs and closes. */
   finish(): Promise<void>
-  /** Closes and leaves what there is. */
+  /** Closes and leaves what there is; may follow `finish`. */
   abandon(): Promise<void>
 }
 
