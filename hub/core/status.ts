@@ -31,7 +31,7 @@ export function takeStatus(state: HubState, deviceId: string, status: Status, at
   if (device === undefined) {
     return { state, effects: [], answer: fail(fault('EB-NOT-FOUND', `there is no device ${deviceId}`)) }
   }
-  const life = lifeAfter(device.life, status)
+  const life = lifeAfter(device, status)
   const order = {
     life: life.formerBoots.includes(status.bootId) ? life.number - 1 : life.number,
     seq: status.seq,
@@ -68,15 +68,21 @@ export function isAfter(a: StatusOrder, b: StatusOrder): boolean {
   return a.life > b.life || (a.life === b.life && a.seq > b.seq)
 }
 
-/** A second status 1 from another boot means that the board lost its data: its next life begins. */
-function lifeAfter(life: Life, status: Status): Life {
+/**
+ * A second status 1 from another boot means that the board lost its data: its next life begins. So does one
+ * that comes later than any outbox could hold it back, when the hub has not seen the first.
+ */
+function lifeAfter({ life, reported }: Device, status: Status): Life {
   const { bootId, seq } = status
   if (life.formerBoots.includes(bootId)) return life
-  if (seq === 1 && life.firstBoot !== null && life.firstBoot !== bootId) {
-    return { number: life.number + 1, firstBoot: bootId, boots: [bootId], formerBoots: life.boots }
+  const known = life.boots.includes(bootId)
+  const late = reported !== null && reported.seq > hubLimits.statusesKept && !known
+  if (seq === 1 && life.firstBoot !== bootId && (life.firstBoot !== null || late)) {
+    const formerBoots = life.boots.filter((it) => it !== bootId)
+    return { number: life.number + 1, firstBoot: bootId, boots: [bootId], formerBoots }
   }
   const firstBoot = seq === 1 ? bootId : life.firstBoot
-  if (life.boots.includes(bootId)) return firstBoot === life.firstBoot ? life : { ...life, firstBoot }
+  if (known) return firstBoot === life.firstBoot ? life : { ...life, firstBoot }
   return { ...life, firstBoot, boots: [...life.boots, bootId].slice(-hubLimits.bootsKept) }
 }
 

@@ -43,7 +43,6 @@ export async function startHttp(options: HttpOptions, ports: ApiPorts): Promise<
   blobRoutes(app, ports.core, options.files, options.events)
   await app.ready()
   const server = app.server as Server
-  app.server.headersTimeout = hubLimits.headersMs
   server.maxConnections = hubLimits.connectionsMax
   const connections = trackConnections(server)
   const busy = trackRequests(server)
@@ -82,11 +81,16 @@ function makeApp({ tls, events }: HttpOptions, ports: ApiPorts): FastifyInstance
     },
     clientErrorHandler: (_error: Error, socket: Socket) => refuseRaw(socket),
   }
-  const secure =
+  const deadlines = {
+    headersTimeout: hubLimits.headersMs,
+    connectionsCheckingInterval: hubLimits.headersCheckMs,
+  }
+  const secure = { minVersion: 'TLSv1.2', handshakeTimeout: hubLimits.handshakeMs } as const
+  const app = (
     tls === null
-      ? null
-      : ({ ...tls, minVersion: 'TLSv1.2', handshakeTimeout: hubLimits.handshakeMs } as const)
-  const app = (secure === null ? Fastify(common) : Fastify({ ...common, https: secure })) as FastifyInstance
+      ? Fastify({ ...common, http: deadlines })
+      : Fastify({ ...common, https: { ...tls, ...secure, ...deadlines } })
+  ) as FastifyInstance
   // The body of an upload goes to the route as it comes.
   app.addContentTypeParser('application/octet-stream', (_request, body, done) => done(null, body))
   app.addHook('onRequest', async (request) => {

@@ -1,3 +1,6 @@
+/**
+ * The access list of the broker.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { deviceTopics } from '../../../core/wire/topics.ts'

@@ -1,3 +1,7 @@
+/**
+ * The broker over real TLS sockets: tokens, access, wills, takeovers, retained wishes, and clients that say what
+ * they should not.
+ */
 import mqtt from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hubLimits } from '../../../core/limits.ts'

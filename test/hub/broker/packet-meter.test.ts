@@ -1,3 +1,6 @@
+/**
+ * The meter that looks at MQTT bytes before the broker does.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hubLimits } from '../../../core/limits.ts'

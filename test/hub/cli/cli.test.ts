@@ -1,3 +1,6 @@
+/**
+ * The command line of the hub against a real hub: the way of a release to devices, and what can be wrong.
+ */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'

@@ -1,3 +1,6 @@
+/**
+ * The hub core over a store in memory: what is said only after the commit, and crashes at any commit.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Fault } from '../../../core/errors.ts'

@@ -1,3 +1,6 @@
+/**
+ * Statuses in any order, repeated, of one life of a device and of its next.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Status, updateStates } from '../../../core/wire/messages.ts'
@@ -165,6 +168,20 @@ describe('a board that was flashed anew', () => {
     const state = hubAfter([...firstLife, failed, again(1), good], start)
     expect(state.devices.get('dev1')?.attempts.at(-1)).toMatchObject({ state: 'succeeded' })
     expect(state.rollouts.get('r2')?.counts).toMatchObject({ succeeded: 1, failed: 0 })
+  })
+
+  it('is believed when it lost its data within one boot', () => {
+    const state = hubAfter([...firstLife, again(60, 'same'), again(1, 'same'), again(2, 'same')], start)
+    expect(state.devices.get('dev1')?.reported).toMatchObject({ life: 2, seq: 2, bootId: 'same' })
+  })
+
+  it('is believed by a hub that never saw the status 1 of its former life', () => {
+    const unseen = [600, 601].map((seq) => saying('dev1', statusOf(seq, { bootId: 'old' })))
+    const state = hubAfter([...unseen, again(1), again(2)], start)
+    expect(state.devices.get('dev1')?.reported).toMatchObject({ life: 2, seq: 2, bootId: 'new' })
+    const close = [20, 21].map((seq) => saying('dev1', statusOf(seq, { bootId: 'old' })))
+    const early = hubAfter([...close, again(1)], start)
+    expect(early.devices.get('dev1')?.reported).toMatchObject({ life: 1, seq: 21, bootId: 'old' })
   })
 
   it('does not begin another life when its first boot repeats status 1', () => {

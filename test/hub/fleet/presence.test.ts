@@ -1,3 +1,6 @@
+/**
+ * Presence under wills that come late.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { HubMessage, HubState } from '../../../hub/core/model.ts'

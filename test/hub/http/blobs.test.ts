@@ -1,5 +1,9 @@
+/**
+ * Files of releases over HTTP: ranges, conditions, who may ask, what a path can reach.
+ */
 import { createHash, randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hubLimits } from '../../../core/limits.ts'
 import { type Answer, ask, newDevice, upload } from '../http-client.ts'
@@ -215,6 +219,20 @@ describe('what a path can reach', () => {
 })
 
 describe('a peer that goes away or stands still', () => {
+  it('is cut when its headers do not come in time', async () => {
+    const { hostname, port } = new URL(hub.client.url)
+    const socket = tlsConnect({ host: hostname, port: Number(port), ca: hub.client.ca })
+    socket.on('error', () => undefined)
+    const started = performance.now()
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write('GET /v1/health HTTP/1.1\r\nhost: x\r\n')
+    socket.resume()
+    const drip = setInterval(() => socket.write('x-a: b\r\n'), 500)
+    await closed
+    clearInterval(drip)
+    expect(performance.now() - started).toBeLessThan(hubLimits.headersMs + 2 * hubLimits.headersCheckMs)
+  }, 20_000)
+
   it('leaves no file open and does not disturb others', async () => {
     const { readdirSync } = await import('node:fs')
     const open = (): number => readdirSync('/proc/self/fd').length

@@ -1,3 +1,6 @@
+/**
+ * The arithmetic of byte ranges.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { notModified, rangeFor } from '../../../hub/http/range.ts'

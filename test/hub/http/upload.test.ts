@@ -1,3 +1,6 @@
+/**
+ * Releases that are sent to the hub, good and bad, and the API around them.
+ */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

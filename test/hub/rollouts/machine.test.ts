@@ -1,3 +1,6 @@
+/**
+ * Rollouts and drift: outcomes, truth that comes late, numbers of attempts.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hubLimits } from '../../../core/limits.ts'

@@ -1,3 +1,6 @@
+/**
+ * The SQLite store: what lasts, what is kept once, locks, damage, torn logs.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'

@@ -1,3 +1,6 @@
+/**
+ * The hub's certificates, checked by openssl and node:crypto.
+ */
 import { execFileSync } from 'node:child_process'
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'

@@ -1,13 +1,16 @@
+/**
+ * A hub that is killed again and again while it acknowledges: none lost, none twice.
+ */
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import mqtt, { type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeAck, encodeMessage } from '../../core/wire/messages.ts'
 import { openSqliteStore } from '../../hub/store/adapters/sqlite.ts'
-import { options } from './broker/clients.ts'
-import { statusOf } from './fixtures.ts'
-import { newDevice } from './http-client.ts'
-import { type HubHome, type HubProcess, hubHome, spawnHub } from './hub-process.ts'
+import { options } from '../hub/broker/clients.ts'
+import { statusOf } from '../hub/fixtures.ts'
+import { newDevice } from '../hub/http-client.ts'
+import { type HubHome, type HubProcess, hubHome, spawnHub } from '../hub/hub-process.ts'
 
 const kills = 30
 const devices = 16

@@ -1,12 +1,15 @@
+/**
+ * A hub of its own process under floods of connections: memory flat, connections closed.
+ */
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { MiB } from '../../../core/units.ts'
-import { statusOf } from '../fixtures.ts'
-import { ask, newDevice } from '../http-client.ts'
-import { type HubHome, type HubProcess, hubHome, spawnHub } from '../hub-process.ts'
-import { connectDevice } from './clients.ts'
+import { MiB } from '../../core/units.ts'
+import { connectDevice } from '../hub/broker/clients.ts'
+import { statusOf } from '../hub/fixtures.ts'
+import { ask, newDevice } from '../hub/http-client.ts'
+import { type HubHome, type HubProcess, hubHome, spawnHub } from '../hub/hub-process.ts'
 
 let home: HubHome
 let hub: HubProcess
