@@ -99,7 +99,8 @@ describe('the installed package', () => {
     [3, 'EB-KEY', ['keys', 'show', 'nowhere', '--json']],
     [5, 'EB-FILE', ['devices', 'list', '--hub', 'nowhere', '--json']],
   ])('passes on exit status %i of %s', async (status, code, args) => {
-    const ended = await npx(...args)
+    // Not by npx, which would find the pinned Node first.
+    const ended = await run('node_modules/.bin/everboot', args)
     expect(ended).toMatchObject({ status, signal: null })
     expect(ended.err).toMatch(new RegExp(`^${code}: .*; .*\n$`))
     if (args.includes('--json')) expect(JSON.parse(ended.out)).toMatchObject({ error: { code } })
