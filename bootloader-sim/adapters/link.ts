@@ -56,79 +56,87 @@ export interface BadLink {
 
 /** @throws EverbootError EB-PORT-IN-USE */
 export async function openLink(options: LinkOptions): Promise<BadLink> {
-  const count = { up: 0, down: 0, connections: 0, broken: 0 }
-  const lines = options.lines ?? linesOf(options.rate)
-  const open = new Set<() => void>()
-  let whole = true
-  const server = createServer({ allowHalfOpen: true }, (near) => {
-    count.connections += 1
-    near.on('error', () => near.destroy())
-    if (!whole) {
-      count.broken += 1
-      near.resetAndDestroy()
-      return
-    }
-    const far = createConnection({ ...options.to, allowHalfOpen: true })
-    const end = (): void => {
-      open.delete(breakUp)
-      near.destroy()
-      far.destroy()
-    }
-    const breakUp = (): void => {
-      count.broken += 1
-      open.delete(breakUp)
-      near.resetAndDestroy()
-      far.resetAndDestroy()
-    }
-    open.add(breakUp)
-    let left = cutPoint(options)
-    const pass = (direction: 'up' | 'down', to: Socket, segment: Buffer): boolean => {
-      const part = segment.subarray(0, Math.max(0, left))
-      left -= part.length
-      count[direction] += part.length
-      if (part.length === segment.length) {
-        to.write(part)
-        return true
-      }
-      to.write(part, () => open.has(breakUp) && breakUp())
-      return false
-    }
-    const way = { delayMs: options.latencyMs / 2, windowBytes: windowOf(options) }
-    new Pipe({ ...way, from: near, to: far, line: lines.up, pass: (segment) => pass('up', far, segment) })
-    new Pipe({
-      ...way,
-      from: far,
-      to: near,
-      line: lines.down,
-      pass: (segment) => pass('down', near, segment),
-    })
-    for (const socket of [near, far]) {
-      socket.setNoDelay(true)
-      socket.on('error', end)
-      socket.on('close', () => {
-        if (near.destroyed && far.destroyed) open.delete(breakUp)
-      })
-    }
-  })
-  const breakAll = (): void => {
-    for (const breakUp of [...open]) breakUp()
+  const state: State = {
+    options,
+    lines: options.lines ?? linesOf(options.rate),
+    count: { up: 0, down: 0, connections: 0, broken: 0 },
+    open: new Set(),
+    whole: true,
+  }
+  const server = createServer({ allowHalfOpen: true }, (near) => accept(state, near))
+  const cut = (): void => {
+    state.whole = false
+    for (const breakUp of [...state.open]) breakUp()
   }
   return {
     port: await listen(server, options.listenPort),
-    counters: () => ({ ...count }),
-    cut() {
-      whole = false
-      breakAll()
-    },
+    counters: () => ({ ...state.count }),
+    cut,
     restore() {
-      whole = true
+      state.whole = true
     },
     async close() {
-      whole = false
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      breakAll()
+      cut()
       await closed
     },
+  }
+}
+
+interface State {
+  readonly options: LinkOptions
+  readonly lines: Lines
+  readonly count: { up: number; down: number; connections: number; broken: number }
+  /** Breaks one connection each. */
+  readonly open: Set<() => void>
+  whole: boolean
+}
+
+function accept(state: State, near: Socket): void {
+  state.count.connections += 1
+  near.on('error', () => near.destroy())
+  if (state.whole) carry(state, near)
+  else {
+    state.count.broken += 1
+    near.resetAndDestroy()
+  }
+}
+
+/** One connection, to its end. */
+function carry(state: State, near: Socket): void {
+  const { options, lines, count, open } = state
+  const far = createConnection({ ...options.to, allowHalfOpen: true })
+  const breakUp = (): void => {
+    if (!open.delete(breakUp)) return
+    count.broken += 1
+    near.resetAndDestroy()
+    far.resetAndDestroy()
+  }
+  open.add(breakUp)
+  let left = cutPoint(options)
+  const pass = (direction: 'up' | 'down', to: Socket, segment: Buffer): boolean => {
+    const part = segment.subarray(0, Math.max(0, left))
+    left -= part.length
+    count[direction] += part.length
+    const whole = part.length === segment.length
+    to.write(part, () => {
+      if (!whole) breakUp()
+    })
+    return whole
+  }
+  const way = { delayMs: options.latencyMs / 2, windowBytes: windowOf(options) }
+  new Pipe({ ...way, from: near, to: far, line: lines.up, pass: (segment) => pass('up', far, segment) })
+  new Pipe({ ...way, from: far, to: near, line: lines.down, pass: (segment) => pass('down', near, segment) })
+  for (const socket of [near, far]) {
+    socket.setNoDelay(true)
+    socket.on('error', () => {
+      open.delete(breakUp)
+      near.destroy()
+      far.destroy()
+    })
+    socket.on('close', () => {
+      if (near.destroyed && far.destroyed) open.delete(breakUp)
+    })
   }
 }
 

@@ -57,38 +57,31 @@ export async function factsOnDisk(directory: string, board: BoardFile): Promise<
 
 /** Runs until stopped. @throws EverbootError EB-BOARD-RUNNING, EB-USAGE, EB-KEY */
 export async function runBoard(request: RunRequest): Promise<void> {
-  const { directory, board } = request
+  checkSocketPath(join(request.directory, boardPaths.run, 'everboot', 'agent.sock'))
+  const unlock = await lockDirectory(request.directory)
+  try {
+    await runLocked(request)
+  } finally {
+    unlock()
+  }
+}
+
+async function runLocked(request: RunRequest): Promise<void> {
+  const { directory, board, choice } = request
   const socket = join(directory, boardPaths.socket)
-  checkSocketPath(join(directory, boardPaths.run, 'everboot', 'agent.sock'))
-  const unlock = await lockDirectory(directory)
+  const hardware = choice.mode === 'loop' ? loopHardware(directory, board) : plainHardware(directory, board)
   const consolePath = join(directory, boardPaths.console)
   const lastConsole = endOfConsole(consolePath)
   const file = openConsoleFile(consolePath)
-  const hardware =
-    request.choice.mode === 'loop' ? loopHardware(directory, board) : plainHardware(directory, board)
-  const trustPath = join(directory, boardPaths.trust)
-  const trust = orThrow(decodeTrust(await readFile(trustPath), trustPath))
-  const emulated = new Board(
-    {
-      hardware,
-      clock: realClock,
-      entropy: { bytes: (count) => randomBytes(count) },
-      events: { emit: (event) => take(event, request, file.add) },
-    },
-    {
-      firmware: { sealKeys: trust.seal, verify: verifyNoble, sealImage: board.image },
-      watchdogMs: board.watchdogMs,
-      boots: request.boots,
-      lastConsole,
-    },
-  )
+  const note = (event: LogEvent): void => take(event, request, file.add)
+  const emulated = await boardOn(hardware, request, lastConsole, note)
   const stop = (): void => emulated.stop()
   request.stop.addEventListener('abort', stop)
   if (request.stop.aborted) stop()
   const hashes = new ExecutableHashes()
   const server = await serveControl(socket, (it) => act(it, emulated, hardware, request, hashes))
   try {
-    take({ event: 'board', pid: process.pid, socket, ...request.choice }, request, file.add)
+    note({ event: 'board', pid: process.pid, socket, ...choice })
     await emulated.run()
   } finally {
     await hardware.powerOff()
@@ -96,8 +89,24 @@ export async function runBoard(request: RunRequest): Promise<void> {
     server.close()
     await rm(socket, { force: true })
     file.close()
-    unlock()
   }
+}
+
+async function boardOn(
+  hardware: EmulatedHardware,
+  request: RunRequest,
+  lastConsole: string,
+  note: (event: LogEvent) => void,
+): Promise<Board> {
+  const { directory, board, boots } = request
+  const path = join(directory, boardPaths.trust)
+  const trust = orThrow(decodeTrust(await readFile(path), path))
+  const entropy = { bytes: (count: number) => randomBytes(count) }
+  const firmware = { sealKeys: trust.seal, verify: verifyNoble, sealImage: board.image }
+  return new Board(
+    { hardware, clock: realClock, entropy, events: { emit: note } },
+    { firmware, watchdogMs: board.watchdogMs, boots, lastConsole },
+  )
 }
 
 /** Console lines and events in words go to the file and to people; events go to programs. */

@@ -1,4 +1,5 @@
 /** The boot table against the rules, written a second time as a plain program, over every small case. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
   after,
@@ -12,6 +13,7 @@ import type { BootRecord, SlotState } from '../../core/boot-record.ts'
 import type { CommitStamp } from '../../core/commit-stamp.ts'
 import { boardLimits } from '../../core/limits.ts'
 import type { SlotId } from '../../core/units.ts'
+import { bootDocument, withBootTable } from './print-boot-table.ts'
 
 /** securityVersion of the intact, authentic release in each slot; null: nothing that verifies. */
 type Contents = Readonly<Record<SlotId, number | null>>
@@ -265,5 +267,10 @@ describe('boot table', () => {
     })
     expect([...seen].sort()).toEqual(bootTable.map((it) => it.id).sort())
     for (const it of bootTable) expect(it.when.length * it.action.length).toBeGreaterThan(100)
+  })
+
+  it('stands in docs/BOOT.md as it is', () => {
+    const document = readFileSync(bootDocument, 'utf8')
+    expect(withBootTable(document)).toBe(document)
   })
 })

@@ -90,7 +90,7 @@ describe('emulated board without root', { timeout: 120_000 }, () => {
   })
 
   it('resets, falls back and keeps its data like a real one', async () => {
-    const directory = await workshop.board(v1, ['--watchdog-ms', '2500'])
+    const directory = await workshop.board(v1, ['--watchdog-ms', '6000'])
     await install(workshop, directory, v2, 'b', (record) => ({
       ...record,
       b: { ok: false, sv: 2, tries: 3 },
