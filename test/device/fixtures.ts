@@ -4,7 +4,8 @@
  */
 import { expect } from 'vitest'
 import type { BootRecord } from '../../core/boot-record.ts'
-import type { Report, Status } from '../../core/wire/messages.ts'
+import { type AssignedRelease, encodeMessage, type Report, type Status } from '../../core/wire/messages.ts'
+import { deviceTopic } from '../../core/wire/topics.ts'
 import type { BoardOptions, TestBoard } from '../doubles/board.ts'
 import {
   type Behaviour,
@@ -127,4 +128,50 @@ export async function storageOf(board: TestBoard) {
 /** The image area of a slot holds exactly the image of a release. */
 export function holds(board: TestBoard, slot: 'a' | 'b', release: MadeRelease): boolean {
   return Buffer.compare(board.slots[slot].medium(0, release.image.length), release.image) === 0
+}
+
+/** Notices that the hub has of the board, as codes in order. */
+export function notices(world: World): readonly string[] {
+  return world.statuses(name).flatMap((it) => (it.notice === undefined ? [] : [it.notice.code]))
+}
+
+/** Quick power cycles until a boot ends in `slot`; no agent gets further than its start. */
+export async function cycleUntil({ board, world }: Scene, slot: 'a' | 'b'): Promise<number> {
+  for (let cycles = 1; cycles <= 20; cycles += 1) {
+    board.powerOff()
+    await board.powerOn()
+    if (board.boots.at(-1) === slot) return cycles
+  }
+  throw new Error(`slot ${slot} did not come in 20 boots at ${world.time.nowMs()}`)
+}
+
+/** A wish past the hub's own checks, as a hub that was taken over could send it. @returns its seq */
+export async function wish({ world }: Scene, release: AssignedRelease, seq?: number): Promise<number> {
+  const number = seq ?? world.time.clock.wallMs()
+  await world.net.broker.publish({
+    topic: deviceTopic(name, 'desired'),
+    payload: encodeMessage({ v: 1, seq: number, release }),
+    qos: 1,
+    retain: true,
+  })
+  return number
+}
+
+/** Waits for the final report of an attempt, checks that it is the only one and true. */
+export async function reported({ world }: Scene, seq: number, limitMs = 6 * hour): Promise<Report> {
+  await world.time.until(() => world.reports(name).some((it) => it.seq === seq), limitMs)
+  await world.time.pass(minute)
+  return theReport(world, seq)
+}
+
+/** The board is idle, unharmed and installs the next good release. */
+export async function stillUpdates(at: Scene): Promise<void> {
+  expect(at.board.ends).toEqual([])
+  expect(lastStatus(at.world)).toMatchObject({ state: 'IDLE', attempt: null })
+  at.world.net.files.bend = () => {}
+  const boots = at.board.boots.length
+  const good = await at.release('good', 'healthy')
+  const seq = await at.assign(good)
+  expect(await reported(at, seq)).toMatchObject({ result: 'ok' })
+  expect(at.board.boots.length).toBe(boots + 1)
 }

@@ -44,6 +44,7 @@ export async function play(story: Story, factory: Factory, cuts: readonly Cut[])
   at.board.onCut = () => {
     fired += 1
     plan()
+    return undefined
   }
   const seq = await at.assign(release)
   expect(await at.verdict(), JSON.stringify(cuts)).toBe(story.ends)

@@ -55,6 +55,7 @@ export interface TestSystem {
 
 export interface TestBoard {
   readonly id: string
+  readonly settings: AgentSettings
   readonly wrappingKey: Uint8Array
   /** The first partition of each slot. */
   readonly slots: Readonly<Record<SlotId, TestDisk>>
@@ -75,8 +76,10 @@ export interface TestBoard {
   powerOff(leftover?: Leftover): void
   /** Plans a loss of power at the n-th operation from now on; the board is switched on again at once. */
   cutAt(n: number, time: CutTime, leftover: Leftover): void
-  /** Called at a planned cut, before the power comes back. */
-  onCut: () => void
+  /** The same at the first operation that matches. */
+  cutWhen(match: (name: string) => boolean, time: CutTime, leftover: Leftover): void
+  /** Called at a planned cut; the power comes back at once, unless the answer is `stay off`. */
+  onCut: () => 'stay off' | undefined
   /** The agent is killed, the system runs on and starts it again. */
   killAgent(): void
   /** The connection to the broker breaks, and its will is published; it is made again at once. */
@@ -155,8 +158,7 @@ export async function createBoard(
   }
   power.onCut = () => {
     powerOff(leftoverOfCut)
-    it.onCut()
-    time.soon(() => void powerOn())
+    if (it.onCut() === undefined) time.soon(() => void powerOn())
   }
   const pet = (): void => {
     cancelWatchdog()
@@ -244,6 +246,7 @@ export async function createBoard(
   }
   const it: TestBoard = {
     id,
+    settings,
     wrappingKey: settings.wrappingKey,
     slots,
     bootDisk,
@@ -259,9 +262,13 @@ export async function createBoard(
     powerOff,
     cutAt(n, when, leftover) {
       leftoverOfCut = leftover
-      power.cutAt(n, when)
+      power.cutWhen((_, at) => at === n, when)
     },
-    onCut: () => {},
+    cutWhen(match, when, leftover) {
+      leftoverOfCut = leftover
+      power.cutWhen(match, when)
+    },
+    onCut: () => undefined,
     killAgent,
     cutLink: () => broker.cut(id),
     onLog: () => {},

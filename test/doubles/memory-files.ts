@@ -43,12 +43,13 @@ export function memoryFiles(power: Power = createPower()): MemoryFiles {
     },
     async read(name) {
       it.fault('read', name)
-      return names.get(name)?.bytes.slice() ?? null
+      const inode = names.get(name)
+      return inode === undefined ? null : new Uint8Array(inode.bytes)
     },
     write: (name, bytes) =>
       changing('write', name, () => {
         const inode = names.get(name) ?? { bytes, synced: new Uint8Array(0) }
-        inode.bytes = bytes.slice()
+        inode.bytes = new Uint8Array(bytes)
         names.set(name, inode)
       }),
     rename: (from, to) =>

@@ -215,7 +215,7 @@ function responseOf(answer: Answer, clock: Pick<Clock, 'sleep'>, server: FileSer
       if (stallAfter !== null && at >= stallAfter) return silence
       if (at >= body.length) return null
       const end = Math.min(body.length, at + partBytes, breakAfter ?? body.length, stallAfter ?? body.length)
-      const part = body.slice(at, end)
+      const part = new Uint8Array(body.subarray(at, end))
       at = end
       server.sent += part.length
       return part

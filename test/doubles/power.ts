@@ -13,8 +13,8 @@ export type Leftover = 'lost' | 'kept' | 'torn'
 export interface Power {
   /** Names of all operations so far: `slot b write 4096+4096`, `files rename journal`. */
   readonly operations: readonly string[]
-  /** Plans a cut at the n-th operation from now on, 0 being the next. */
-  cutAt(n: number, time: CutTime): void
+  /** Plans a cut at the first operation from now on that matches; `n` counts from 0. */
+  cutWhen(match: (name: string, n: number) => boolean, time: CutTime): void
   /** Carries out one operation. */
   step<T>(name: string, effect: () => T): Promise<T>
   /** Called when the power goes. */
@@ -23,18 +23,25 @@ export interface Power {
 
 export function createPower(): Power {
   const operations: string[] = []
-  let planned: { readonly at: number; readonly time: CutTime } | null = null
+  let planned: { readonly match: (name: string) => boolean; readonly time: CutTime } | null = null
   const power: Power = {
     operations,
-    cutAt(n, time) {
-      planned = { at: operations.length + n, time }
+    cutWhen(match, time) {
+      let n = -1
+      planned = {
+        time,
+        match(name) {
+          n += 1
+          return match(name, n)
+        },
+      }
     },
     async step(name, effect) {
-      const here = planned !== null && operations.length === planned.at
       operations.push(name)
-      if (!here || planned === null) return effect()
-      if (planned.time === 'after') effect()
+      if (planned?.match(name) !== true) return effect()
+      const { time } = planned
       planned = null
+      if (time === 'after') effect()
       power.onCut()
       return new Promise(() => {})
     },

@@ -94,7 +94,7 @@ export function publisher(): Publisher {
             async create(name) {
               const parts: Uint8Array[] = []
               return {
-                write: async (bytes) => void parts.push(bytes.slice()),
+                write: async (bytes) => void parts.push(new Uint8Array(bytes)),
                 finish: async () => void files.set(name, Buffer.concat(parts)),
               }
             },

@@ -67,7 +67,7 @@ export function testDisk(name: string, sizeBytes: number, sectorBytes: number, p
     write(offset, bytes) {
       return power.step(`${name} write ${offset}+${bytes.length}`, () => {
         faults.write(offset)
-        unflushed.push({ offset, bytes: bytes.slice() })
+        unflushed.push({ offset, bytes: new Uint8Array(bytes) })
         written += bytes.length
         return bytes.length
       })
