@@ -5,18 +5,21 @@
  * Leaves to others: which form a file has (image-input.ts).
  */
 import { type FileHandle, open } from 'node:fs/promises'
-import { PassThrough, Readable, type Transform } from 'node:stream'
+import { Readable, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { constants, crc32, createGunzip, createInflateRaw, zstdCompress } from 'node:zlib'
+import { constants, crc32, createGunzip, zstdCompress } from 'node:zlib'
+import { Inflate } from 'fflate'
 import { EverbootError, raise } from '../../../core/errors.ts'
 import { releaseLimits } from '../../../core/limits.ts'
 import { KiB } from '../../../core/units.ts'
 import type { FileSource } from '../../release/adapters/file-bytes.ts'
-import { findZipImage } from '../zip-directory.ts'
+import { findZipImage, type ZipImage } from '../zip-directory.ts'
 import { expandFrames } from './zstd-frames.ts'
 
 const chunkSize = 256 * KiB
+/** Zeros expand a thousandfold, and all that a step expands to is in memory. */
+const inflateStep = 16 * KiB
 
 /** How an image may come. */
 export type Packing = 'gz' | 'zst' | 'zip'
@@ -72,10 +75,29 @@ async function expandZip(job: ExpandJob, sink: SparseFile): Promise<void> {
     checksum = crc32(bytes, checksum)
     await sink.write(bytes)
   }
-  const decoder = entry.deflated ? createInflateRaw({ chunkSize }) : new PassThrough()
-  await expandStream(job, entry.offset, entry.packedBytes, decoder, take)
+  if (entry.deflated) await inflate(job, entry, take)
+  else for await (const bytes of packedBytes(job, entry.offset, entry.packedBytes)) await take(bytes)
   if (sink.written() === entry.bytes && checksum === entry.crc32) return
   raise('EB-IMAGE', `${entry.name} in ${job.archive.name} is damaged: length or CRC differs`)
+}
+
+/** By fflate, which needs no codec of the platform; what it does not check, the CRC, is the caller's. */
+async function inflate(
+  job: ExpandJob,
+  entry: ZipImage,
+  take: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const ready: Uint8Array[] = []
+  const decoder = new Inflate((bytes) => void ready.push(bytes))
+  const drain = async (): Promise<void> => {
+    for (const bytes of ready.splice(0)) await take(bytes)
+  }
+  for await (const bytes of packedBytes(job, entry.offset, entry.packedBytes, inflateStep)) {
+    decoder.push(bytes)
+    await drain()
+  }
+  decoder.push(new Uint8Array(0), true)
+  await drain()
 }
 
 async function expandStream(
@@ -93,10 +115,15 @@ async function expandStream(
 }
 
 /** A part of the archive, in order. */
-async function* packedBytes(job: ExpandJob, start: number, bytes: number): AsyncGenerator<Uint8Array> {
+async function* packedBytes(
+  job: ExpandJob,
+  start: number,
+  bytes: number,
+  step = chunkSize,
+): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes; ) {
     if (job.signal.aborted) raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`)
-    const room = new Uint8Array(Math.min(chunkSize, bytes - at))
+    const room = new Uint8Array(Math.min(step, bytes - at))
     const count = await job.archive.read(start + at, room)
     if (count === 0) raise('EB-IMAGE', `${job.archive.name} ends too early`)
     at += count
