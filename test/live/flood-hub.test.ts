@@ -71,6 +71,30 @@ describe('the hub under a flood', () => {
     await device.end()
   }, 60_000)
 
+  it('keeps its memory flat against 40 strangers that send 8 MiB each as one packet', async () => {
+    const before = rssBytes()
+    let most = before
+    const watch = setInterval(() => {
+      most = Math.max(most, rssBytes())
+    }, 20)
+    const { port } = new URL(hub.client.mqtt)
+    const closed = Array.from(
+      { length: 40 },
+      () =>
+        new Promise<void>((resolve) => {
+          const socket = tlsConnect({ host: '127.0.0.1', port: Number(port), ca: hub.client.ca })
+          socket.on('error', () => undefined)
+          socket.once('close', () => resolve())
+          socket.resume()
+          socket.write(Buffer.concat([Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f]), Buffer.alloc(8 * MiB)]))
+        }),
+    )
+    await Promise.all(closed)
+    clearInterval(watch)
+    expect(most - before).toBeLessThan(64 * MiB)
+    expect((await ask(hub.client, '/v1/health')).status).toBe(200)
+  }, 60_000)
+
   it('keeps its memory flat against 500 connections that begin TLS and stop, and closes them within 10 s', async () => {
     const before = rssBytes()
     const { port } = new URL(hub.client.mqtt)
