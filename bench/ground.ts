@@ -166,6 +166,7 @@ export async function startAgent(
     [...agentNodeOptions, at('agent.mjs'), '--config', at('agent.json')],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' },
     },
   )
   return watch(child)

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { assert } from '../../core/assert.ts'
 import { readWhole } from '../../core/block-io.ts'
 import type { Fault } from '../../core/errors.ts'
+import { giveBack } from '../../core/give-back.ts'
 import { downloadLimits } from '../../core/limits.ts'
 import type { BlockDevice, Clock, Events, Fetch, PieceCodec, Random } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -203,7 +204,7 @@ function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
     })
     if (!opened.ok) return fail({ class: 'bytes', fault: opened.error, retryAfterMs: null })
     await writer.write(offset, opened.value)
-    release(opened.value)
+    giveBack(opened.value)
     next += 1
     progress.useful(sealed.length)
     await progress.done(next, bytes)
@@ -247,10 +248,4 @@ function presenceCheck(job: DownloadJob) {
     known.present = createHash('sha256').update(part).digest().compare(entry.rawSha256) === 0
     return known.present
   }
-}
-
-/** Gives a large buffer back at once: outside the JavaScript heap it would wait for a collection. */
-function release(bytes: Uint8Array): void {
-  const { buffer } = bytes
-  if (buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength) buffer.transfer(0)
 }

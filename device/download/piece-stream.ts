@@ -4,6 +4,7 @@
  * Leaves to others: whether they are the right bytes.
  */
 import { assert } from '../../core/assert.ts'
+import { giveBack } from '../../core/give-back.ts'
 import { ok, type Result } from '../../core/result.ts'
 import type { RangeBody } from './range-fetch.ts'
 import type { TransferFault } from './transfer-fault.ts'
@@ -25,7 +26,8 @@ export function pieceStream(
   onBytes: (bytes: number) => Promise<void>,
 ): PieceStream {
   const buffer = new Uint8Array(largest)
-  let part: Uint8Array = new Uint8Array(0)
+  let whole: Uint8Array = new Uint8Array(0)
+  let part = whole
   return {
     async next(bytes) {
       let filled = 0
@@ -34,7 +36,9 @@ export function pieceStream(
           const read = await body.read()
           if (!read.ok) return read
           assert(read.value !== null, 'the range holds all its pieces')
-          part = read.value
+          giveBack(whole)
+          whole = read.value
+          part = whole
           await onBytes(part.length)
           continue
         }

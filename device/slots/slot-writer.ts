@@ -25,7 +25,10 @@ export interface SlotWriter {
  * @param pieceBytes largest piece
  */
 export function slotWriter(device: BlockDevice, imageBytes: number, pieceBytes: number): SlotWriter {
-  const buffer = device.allocate(pieceBytes)
+  const buffers = [device.allocate(pieceBytes), device.allocate(pieceBytes)] as const
+  let turn: 0 | 1 = 0
+  /** The write under way: the next piece is fetched and opened meanwhile. */
+  let underway: Promise<void> = Promise.resolve()
   const inside = (offset: number, bytes: number): void =>
     assert(
       bytes <= pieceBytes && offset >= 0 && offset + bytes <= imageBytes,
@@ -34,18 +37,27 @@ export function slotWriter(device: BlockDevice, imageBytes: number, pieceBytes: 
   return {
     async write(offset, raw) {
       inside(offset, raw.length)
-      buffer.set(raw)
-      await writeWhole(device, offset, buffer.subarray(0, raw.length), 'the spare slot')
+      turn = turn === 0 ? 1 : 0
+      const part = buffers[turn].subarray(0, raw.length)
+      part.set(raw)
+      await underway
+      underway = writeWhole(device, offset, part, 'the spare slot')
+      // Its failure is seen by the next write or flush.
+      underway.catch(() => {})
     },
     async writeZeros(offset, bytes) {
       inside(offset, bytes)
-      const part = buffer.subarray(0, bytes)
+      await underway
+      const part = buffers[0].subarray(0, bytes)
       await readWhole(device, offset, part, 'the spare slot')
       if (isZero(part)) return
       part.fill(0)
       await writeWhole(device, offset, part, 'the spare slot')
     },
-    flush: () => device.flush(),
+    async flush() {
+      await underway
+      await device.flush()
+    },
   }
 }
 

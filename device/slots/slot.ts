@@ -7,14 +7,12 @@
 
 import { readWhole } from '../../core/block-io.ts'
 import type { BlockDevice, Disks } from '../../core/ports.ts'
-import { blockBytes, MiB, type SlotId } from '../../core/units.ts'
+import { blockBytes, type SlotId } from '../../core/units.ts'
 import { openSeal, type Seal } from '../../images/release/seal.ts'
 import { sealOffset } from '../../images/release/slot-layout.ts'
 import { verityBuilder } from '../../images/release/verity.ts'
 import type { KeyRing, Verify } from '../../keys/public-key.ts'
-
-/** One read of the intactness check; the memory that it costs. */
-const readBytes = MiB
+import { readAhead } from './read-ahead.ts'
 
 export interface SlotKeys {
   readonly ring: KeyRing
@@ -62,11 +60,6 @@ export async function isIntact(disks: Disks, slot: SlotId, seal: Seal): Promise<
 
 async function rootOf(device: BlockDevice, paddedBytes: number): Promise<string> {
   const builder = verityBuilder(paddedBytes)
-  const buffer = device.allocate(Math.min(readBytes, paddedBytes))
-  for (let offset = 0; offset < paddedBytes; offset += buffer.length) {
-    const part = buffer.subarray(0, Math.min(buffer.length, paddedBytes - offset))
-    await readWhole(device, offset, part, 'the slot')
-    builder.update(part)
-  }
+  await readAhead(device, paddedBytes, (part) => builder.update(part))
   return builder.finish()
 }

@@ -11,12 +11,14 @@ import { readWhole, writeWhole } from '../../core/block-io.ts'
 import { type Fault, fault } from '../../core/errors.ts'
 import type { BlockDevice } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { blockBytes, MiB } from '../../core/units.ts'
+import { blockBytes, KiB } from '../../core/units.ts'
 import type { Image } from '../../images/release/manifest.ts'
 import { levelBlocks, verityBuilder } from '../../images/release/verity.ts'
 import { pssVerifier } from '../../keys/verify-node.ts'
+import { readAhead } from '../slots/read-ahead.ts'
 
-const readBytes = MiB
+/** Tree blocks that are written together. */
+const treeWriteBytes = 256 * KiB
 
 /**
  * @param device the partition, opened exclusively
@@ -34,15 +36,12 @@ export async function readBack(
   if (!clear.ok) return clear
   const tree = treeWriter(device, image.paddedBytes)
   const builder = verityBuilder(image.paddedBytes, (offset, block) => tree.take(offset, block))
-  const buffer = device.allocate(Math.min(readBytes, image.paddedBytes))
-  for (let offset = 0; offset < image.paddedBytes; offset += buffer.length) {
-    const part = buffer.subarray(0, Math.min(buffer.length, image.paddedBytes - offset))
-    await readWhole(device, offset, part, 'the spare slot')
+  await readAhead(device, image.paddedBytes, async (part, offset) => {
     builder.update(part)
     clear.value.update(part.subarray(0, Math.max(0, Math.min(part.length, image.bytes - offset))))
     await tree.drain()
     onRead(offset + part.length)
-  }
+  })
   const root = builder.finish()
   await tree.drain()
   if (root !== image.verityRoot) {
@@ -92,7 +91,7 @@ function clearCheck(image: Image, rsa: ReadonlyMap<string, string>): Result<Clea
 /** Collects finished tree blocks and writes neighbours together. */
 function treeWriter(device: BlockDevice, treeOffset: number) {
   const runs: { offset: number; blocks: Uint8Array[] }[] = []
-  const buffer = device.allocate(readBytes / 4)
+  const buffer = device.allocate(treeWriteBytes)
   return {
     take(offset: number, block: Uint8Array): void {
       const copy = block.slice()

@@ -7,6 +7,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { type Fault, fault } from '../../core/errors.ts'
+import { giveBack } from '../../core/give-back.ts'
 import { releaseLimits } from '../../core/limits.ts'
 import type { PieceTask } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -27,6 +28,7 @@ export function openPiece(task: PieceTask): Result<Uint8Array, Fault> {
       : openAead(task.suite, task.key, task.pieceIndex, task.aad, task.sealed)
   if (packed === null) return bad
   const raw = task.compression === 'zstd' ? expand(packed, task.rawBytes) : packed
+  if (raw !== packed) giveBack(packed)
   if (raw === null || raw.length !== task.rawBytes || !sameHash(raw, task.rawSha256)) return bad
   return ok(raw)
 }

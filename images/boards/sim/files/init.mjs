@@ -11,13 +11,15 @@ const root = process.env.EVERBOOT_ROOT ?? ''
 const run = process.env.EVERBOOT_RUN ?? '/run'
 const againMs = 300
 const endMs = 2_000
+/** glibc keeps freed memory by default; a small board has none to spare. */
+const thrift = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' }
 const children = new Set()
 let ending = false
 
 const say = (text) => process.stdout.write(`init: ${text}\n`)
 
 function start(name, args) {
-  const child = spawn(process.execPath, args, { stdio: 'inherit' })
+  const child = spawn(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...thrift } })
   children.add(child)
   child.on('spawn', () => say(`${name} runs as process ${child.pid}`))
   child.on('error', (error) => say(`${name} does not start: ${error.message}`))
