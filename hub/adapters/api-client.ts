@@ -58,8 +58,11 @@ export async function openHubClient(location: string): Promise<HubClient> {
       const bytes = await sizeOf(source)
       const headers = { 'content-type': 'application/octet-stream', 'content-length': bytes }
       const request = start('PUT', path, headers)
-      return answerOf(request, file.url, hubLimits.uploadAnswerMs, (it) =>
-        sendFile(it, source, bytes, progress),
+      return answerOf(request, file.url, hubLimits.uploadAnswerMs, (it, touch) =>
+        sendFile(it, source, (sent) => {
+          touch()
+          progress(sent, bytes)
+        }),
       )
     },
     close: () => agent.destroy(),
@@ -87,17 +90,12 @@ async function sizeOf(path: string): Promise<number> {
   return it.size
 }
 
-function sendFile(
-  request: ClientRequest,
-  path: string,
-  total: number,
-  progress: (sent: number, total: number) => void,
-): void {
+function sendFile(request: ClientRequest, path: string, progress: (sent: number) => void): void {
   let sent = 0
   const source = createReadStream(path)
   source.on('data', (part) => {
     sent += part.length
-    progress(sent, total)
+    progress(sent)
   })
   source.on('error', (error) => request.destroy(error))
   // The hub may answer, and refuse, before it has everything.
@@ -105,11 +103,12 @@ function sendFile(
   source.pipe(request)
 }
 
+/** @param send writes the body; its `touch` starts the deadline anew, for bodies that take long */
 function answerOf<T>(
   request: ClientRequest,
   url: string,
   deadlineMs: number,
-  send: (request: ClientRequest) => void,
+  send: (request: ClientRequest, touch: () => void) => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -131,7 +130,7 @@ function answerOf<T>(
         (error) => done(() => reject(new EverbootError(networkFault(error as Error, url), { cause: error }))),
       )
     })
-    send(request)
+    send(request, () => void timer.refresh())
   })
 }
 

@@ -72,7 +72,9 @@ export interface HubProcess {
 export const entry = fileURLToPath(new URL('../../everboot.ts', import.meta.url))
 
 /** Processes start twice as fast when they find compiled code of an earlier one. */
-const compileCache = { NODE_COMPILE_CACHE: join(tmpdir(), 'everboot-test-compiled') }
+const compileCache = {
+  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/everboot-tests', import.meta.url)),
+}
 
 /** `everboot hub serve` as a process of its own; resolves when it is ready. */
 export async function spawnHub(home: HubHome, ports = { mqtt: 0, http: 0 }): Promise<HubProcess> {

@@ -26,9 +26,10 @@ import type { BlobFiles } from '../../store/adapters/blob-files.ts'
 export interface Uploader {
   /**
    * @param bytes of the body as announced; null when it is not
+   * @param received called when the body is there and the checks begin, which may take long
    * @throws EverbootError the fault of the release, EB-CONFLICT, EB-LIMIT, EB-FILE
    */
-  take(body: Readable, bytes: number | null): Promise<Answer>
+  take(body: Readable, bytes: number | null, received: () => void): Promise<Answer>
 }
 
 export function createUploader(
@@ -41,7 +42,7 @@ export function createUploader(
   /** Of two uploads of one release the second sees what the first has done. */
   let last: Promise<unknown> = Promise.resolve()
   return {
-    async take(body, bytes) {
+    async take(body, bytes, received) {
       if (running >= hubLimits.uploadsMax) {
         raise('EB-LIMIT', `${running} uploads are under way, the most at a time`, {
           todo: 'retry when one has ended',
@@ -51,6 +52,7 @@ export function createUploader(
       const path = files.incoming()
       try {
         await receive(body, bytes, path)
+        received()
         const turn = last.then(() => checkAndPlace(path, core, files, trust, clock.wallMs()))
         last = turn.catch(() => undefined)
         return await turn

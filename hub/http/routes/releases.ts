@@ -21,7 +21,11 @@ export function releaseRoutes(app: FastifyInstance, { core, store, uploader }: A
   app.put('/v1/releases', async (request, reply) => {
     const length = Number(request.headers['content-length'] ?? Number.NaN)
     if (request.body === undefined) raise('EB-MESSAGE', 'the request has no release in its body')
-    const answer = await uploader.take(request.body as Readable, Number.isSafeInteger(length) ? length : null)
+    const bytes = Number.isSafeInteger(length) ? length : null
+    const answer = await uploader.take(request.body as Readable, bytes, () => {
+      // Nothing is sent either way while a large release is checked; that is no idle connection.
+      request.raw.socket.setTimeout(0)
+    })
     const release = orThrow(findRelease(core.state(), answer.id))
     return reply
       .code(answer.changed ? 201 : 200)
