@@ -56,15 +56,20 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   let tries = 0
   /** Number of the kept status that was sent and not yet acknowledged. */
   let awaiting: number | null = null
+  /** Known to the hub, but not removed from the journal yet: sent no more. */
+  const known = new Set<string>()
   let cancelResend = (): void => {}
   let waiting: readonly Waiting[] = []
   let keeping: Promise<void> | null = null
   let cancelKeeping = (): void => {}
   let closed = false
 
+  const unacknowledged = ({ outbox }: Journal): readonly Status[] =>
+    outbox.filter((it) => !known.has(keyOf(it)))
+
   const pump = (): void => {
     if (!up || sending) return
-    const [oldest] = board.journal.current.outbox
+    const [oldest] = unacknowledged(board.journal.current)
     if (oldest !== undefined) {
       if (oldest.seq !== awaiting) transmit(oldest)
       return
@@ -112,9 +117,16 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
       return {
         ...changed,
         statusCeiling: nextSeq + numbersAhead,
-        outbox: trimmed([...changed.outbox, status]),
+        outbox: trimmed([...unacknowledged(changed), status]),
       }
     })
+    forgetKnown()
+  }
+
+  /** What is no longer in the journal need not be remembered. */
+  const forgetKnown = (): void => {
+    const left = new Set(board.journal.current.outbox.map(keyOf))
+    for (const key of known) if (!left.has(key)) known.delete(key)
     pump()
   }
 
@@ -169,24 +181,22 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
         heard = true
         onHeard()
       }
-      const { outbox } = board.journal.current
-      if (!outbox.some((it) => it.bootId === ack.bootId && it.seq === ack.seq)) return
+      const key = keyOf(ack)
+      if (!unacknowledged(board.journal.current).some((it) => keyOf(it) === key)) return
       cancelResend()
       tries = 0
       awaiting = null
-      const without = (journal: Journal): Journal => ({
-        ...journal,
-        outbox: journal.outbox.filter((it) => it.bootId !== ack.bootId || it.seq !== ack.seq),
-      })
-      // Not removed durably is no harm: it is sent again and the hub knows it already.
-      board.journal.save(without).then(pump, (caught: unknown) => {
+      known.add(key)
+      const without = (journal: Journal): Journal => ({ ...journal, outbox: [...unacknowledged(journal)] })
+      board.journal.save(without).then(forgetKnown, (caught: unknown) => {
+        // No harm: the next save takes it along, and after a restart the hub knows it already.
         events.emit({ event: 'outbox not saved', what: faultOf(caught).what })
-        scheduleResend()
+        pump()
       })
     },
     async drain(waitMs) {
       const endMs = clock.monotonicMs() + waitMs
-      while (up && board.journal.current.outbox.length > 0 && clock.monotonicMs() < endMs) {
+      while (up && unacknowledged(board.journal.current).length > 0 && clock.monotonicMs() < endMs) {
         await clock.sleep(Math.min(50, waitMs))
       }
     },
@@ -198,6 +208,9 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
     },
   }
 }
+
+const keyOf = ({ bootId, seq }: { readonly bootId: string; readonly seq: number }): string =>
+  `${bootId} ${seq}`
 
 const unchanged = (journal: Journal): Journal => journal
 

@@ -149,6 +149,8 @@ export interface FileServer extends Fetch {
   up: boolean
   /** Changes an answer before it is sent, or throws. */
   bend: (request: FetchRequest, answer: Answer) => void
+  /** Told of each part that is handed out. */
+  onPart: (url: string) => void
 }
 
 const origin = 'https://hub'
@@ -160,12 +162,13 @@ export function fileServer(clock: Pick<Clock, 'sleep'>): FileServer {
     sent: 0,
     up: true,
     bend: () => {},
+    onPart: () => {},
     async get(request) {
       server.requests.push(request)
       if (!server.up) throw lost()
       const answer = answerTo(request, server.files)
       server.bend(request, answer)
-      return responseOf(answer, clock, server)
+      return responseOf(request.url, answer, clock, server)
     },
   }
   return server
@@ -194,7 +197,12 @@ function answerTo(request: FetchRequest, files: ReadonlyMap<string, Uint8Array>)
   return { ...base, status: 206, etag, contentRange, body: file.subarray(start, endExclusive) }
 }
 
-function responseOf(answer: Answer, clock: Pick<Clock, 'sleep'>, server: FileServer): FetchResponse {
+function responseOf(
+  url: string,
+  answer: Answer,
+  clock: Pick<Clock, 'sleep'>,
+  server: FileServer,
+): FetchResponse {
   const { status, etag, contentRange, retryAfterMs, body, breakAfter, stallAfter, partMs, partBytes } = answer
   let at = 0
   let cancelled = false
@@ -218,6 +226,7 @@ function responseOf(answer: Answer, clock: Pick<Clock, 'sleep'>, server: FileSer
       const part = new Uint8Array(body.subarray(at, end))
       at = end
       server.sent += part.length
+      server.onPart(url)
       return part
     },
     cancel() {
