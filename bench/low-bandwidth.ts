@@ -23,7 +23,7 @@ export interface LowBandwidthResult {
   /** Image bytes of all bytes on the line, both directions, TLS and TCP payload. */
   readonly imageShare: number
   readonly lineBytes: number
-  /** Longest time between two steps of the progress that the hub shows, the reboot apart. */
+  /** Longest time in which the hub showed the same state and progress, the reboot apart. */
   readonly longestSilenceSeconds: number
   readonly connections: number
   readonly broken: number
@@ -61,9 +61,7 @@ export async function lowBandwidth(imageKiB: number, seed: number): Promise<LowB
     const startMs = performance.now()
     const rollout = ['rollout', 'create', '--release', 'bench@2', '--device', deviceId]
     await ground.everboot(...rollout, '--hub', ground.at('hub'))
-    const watch = watchProgress(
-      async () => (await hub.get<View>(`/v1/devices/${deviceId}`)).reported?.progress?.bytesDone ?? 0,
-    )
+    const watch = watchProgress(async () => (await hub.get<View>(`/v1/devices/${deviceId}`)).reported)
     await watch.reached((imageKiB * KiB) / 2)
     // Power goes: the agent is gone at once, and starts again as after a boot.
     await agent.stop()
@@ -96,11 +94,15 @@ export async function lowBandwidth(imageKiB: number, seed: number): Promise<LowB
 }
 
 interface View {
-  readonly reported: { readonly progress: { readonly bytesDone: number } | null } | null
+  readonly reported: {
+    readonly state: string
+    readonly progress: { readonly bytesDone: number } | null
+  } | null
 }
 
 /** Looks at what the hub shows, and measures how long it shows the same. */
-function watchProgress(look: () => Promise<number>) {
+function watchProgress(look: () => Promise<View['reported']>) {
+  let shown = ''
   let bytes = 0
   let changedMs = performance.now()
   let longest = 0
@@ -110,12 +112,14 @@ function watchProgress(look: () => Promise<number>) {
   const waiting = new Set<() => void>()
   const loop = async (): Promise<void> => {
     while (!stopped) {
-      const now = await look()
-      if (now !== bytes) {
+      const reported = await look()
+      const now = JSON.stringify([reported?.state, reported?.progress])
+      if (now !== shown) {
         if (!paused) longest = Math.max(longest, performance.now() - changedMs)
         paused = false
         changedMs = performance.now()
-        bytes = now
+        shown = now
+        bytes = reported?.progress?.bytesDone ?? bytes
       }
       for (const it of [...waiting]) it()
       await new Promise((resolve) => setTimeout(resolve, 100))

@@ -102,7 +102,7 @@ function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
   const localPieces = async (): Promise<Result<IndexEntry | null, TransferFault>> => {
     while (next < blob.pieces && !job.cancelled.aborted) {
       const entry = await index.entry(next)
-      progress.indexBytes(index.fetchedBytes)
+      progress.indexBytes(index.fetchedBytes, next)
       if (!entry.ok) return entry
       const { offset, bytes } = pieceRange(blob, image.paddedBytes, next)
       if (await present(next, offset, bytes, entry.value)) {

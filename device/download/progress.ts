@@ -21,8 +21,8 @@ export interface ProgressKeeper {
   useful(bytes: number): void
   /** A piece past the mark was found whole: it had come before the last stop. */
   found(sealedBytes: number): void
-  /** Bytes of index fetched so far, as a running total. */
-  indexBytes(total: number): void
+  /** Bytes of index fetched so far, as a running total; a rise is shown, since nothing else moves meanwhile. */
+  indexBytes(total: number, next: number): void
   /** All pieces before `next` are in the slot; the last one has `rawBytes`. */
   done(next: number, rawBytes: number): Promise<void>
   finish(next: number): Promise<void>
@@ -50,6 +50,8 @@ export function progressKeeper(target: ProgressTarget, writer: SlotWriter, clock
   const tally = (): Tally => ({ fetched: fetched + index, useful: useful + index })
   const isSlow = (nowMs: number): boolean =>
     fetched > 0 && fetched * 1000 < downloadLimits.slowLinkBytesPerSecond * (nowMs - startMs)
+  const show = (next: number): void =>
+    target.onProgress(Math.min(next * blob.pieceBytes, image.paddedBytes), tally())
   const save = async (next: number): Promise<void> => {
     await writer.flush()
     await target.saveMark(next, tally())
@@ -67,8 +69,10 @@ export function progressKeeper(target: ProgressTarget, writer: SlotWriter, clock
       fetched += sealedBytes
       useful += sealedBytes
     },
-    indexBytes: (total) => {
+    indexBytes: (total, next) => {
+      if (total === index) return
       index = total
+      show(next)
     },
     async done(next, rawBytes) {
       unsaved += rawBytes
@@ -78,7 +82,7 @@ export function progressKeeper(target: ProgressTarget, writer: SlotWriter, clock
       const showMs = isSlow(nowMs) ? downloadLimits.slowReportMs : downloadLimits.reportMs
       if (nowMs - shownMs >= showMs) {
         shownMs = nowMs
-        target.onProgress(Math.min(next * blob.pieceBytes, image.paddedBytes), tally())
+        show(next)
       }
     },
     async finish(next) {
