@@ -13,6 +13,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // The tests call system tools by name; a user's PATH often lacks these.
+    env: { PATH: `${process.env['PATH']}:/usr/local/sbin:/usr/sbin:/sbin` },
     projects: [
       {
         extends: true,

@@ -213,11 +213,11 @@ function start(program: string, args: readonly string[], cwd: string = folder): 
   return child
 }
 
-/** Of this process, less what the test run and the checkout put into it. */
+/** Of this process, less what the test run and the checkout put into it: as a user's. */
 function outerEnvironment(): NodeJS.ProcessEnv {
   const ours = /^(npm_(?!config_(cache|registry|userconfig)$)|NODE_|VITEST|TEST$|INIT_CWD)/i
   const kept = Object.entries(process.env).filter(([name]) => !ours.test(name))
-  const path = (process.env['PATH'] ?? '').split(delimiter).filter((it) => !it.includes('node_modules'))
+  const path = (process.env['PATH'] ?? '').split(delimiter).filter((it) => !/node_modules|sbin$/.test(it))
   return { ...Object.fromEntries(kept), PATH: path.join(delimiter), npm_config_loglevel: 'error' }
 }
 
