@@ -102,15 +102,17 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       else if (standing === 'committed') await putRight()
       return settle()
     }
-    if (standing !== 'trial') {
+    const end = { fault: fault(found.code, sick(found)), evidence: evidenceFrom(found) }
+    // With an attempt on trial the update table says what follows; without one, this does.
+    const attempted = host.updater.state === 'REBOOTING'
+    if (mayRollBack(boot.record, own)) return attempted ? host.updater.fire('unhealthy', end) : giveWay()
+    if (!attempted) {
       await host.reporter.keepSoon({
-        notice: { code: found.code, what: sick(found), evidence: evidenceFrom(found) },
+        notice: { code: found.code, what: sick(found), evidence: end.evidence },
       })
-      return settle()
     }
-    if (mayRollBack(boot.record, own)) return sickTrial(found)
     await settle()
-    await host.updater.fire('stuck', { fault: fault(found.code, sick(found)), evidence: evidenceFrom(found) })
+    if (attempted) await host.updater.fire('stuck', end)
   }
 
   const commitTrial = async (): Promise<void> => {
@@ -137,13 +139,6 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     const what = `slot ${before} (${lost}) gave way to slot ${own} (${board.seal(own)?.releaseId ?? 'unsealed'})`
     const evidence = evidenceOf(await ports.machine.lastWords())
     await host.reporter.keepSoon({ notice: { code: 'EB-FELL-BACK', what, evidence } })
-  }
-
-  /** On a trial with an attempt the update table says what follows; without one, this does. */
-  const sickTrial = async (found: FinalVerdict & { kind: 'unhealthy' }): Promise<void> => {
-    const end = { fault: fault(found.code, sick(found)), evidence: evidenceFrom(found) }
-    if (host.updater.state === 'REBOOTING') return host.updater.fire('unhealthy', end)
-    return giveWay()
   }
 
   const giveWay = async (): Promise<void> => {

@@ -3,11 +3,18 @@
  * hold after each of them.
  */
 import { expect } from 'vitest'
+import { readRecord, writeRecordTwice } from '../../core/boot-partition.ts'
 import type { BootRecord } from '../../core/boot-record.ts'
+import type { Fault } from '../../core/errors.ts'
+import type { FetchRequest } from '../../core/ports.ts'
+import type { Result } from '../../core/result.ts'
 import { type AssignedRelease, encodeMessage, type Report, type Status } from '../../core/wire/messages.ts'
-import { deviceTopic } from '../../core/wire/topics.ts'
+import { type DeviceTopic, deviceTopic } from '../../core/wire/topics.ts'
+import type { ReleaseFile } from '../../device/board.ts'
+import type { LocalRequest, LocalStatus } from '../../device/local-request.ts'
 import type { BoardOptions, TestBoard } from '../doubles/board.ts'
 import {
+  assignedTo,
   type Behaviour,
   type MadeRelease,
   type MakeOptions,
@@ -174,4 +181,36 @@ export async function stillUpdates(at: Scene): Promise<void> {
   const seq = await at.assign(good)
   expect(await reported(at, seq)).toMatchObject({ result: 'ok' })
   expect(at.board.boots.length).toBe(boots + 1)
+}
+
+/** Writes a record as the current one, whatever stood there. */
+export async function plantRecord(board: TestBoard, change: Partial<BootRecord>): Promise<void> {
+  const copies = await readRecord(board.bootDisk)
+  const record = { ...(await board.record()), ...change }
+  await writeRecordTwice(board.bootDisk, copies, record)
+}
+
+/** A release file on the device, over the files of the hub. */
+export function releaseFile({ world, board }: Scene, release: MadeRelease): ReleaseFile {
+  const get = (request: FetchRequest) => world.net.files.get({ ...request, url: `https://hub${request.url}` })
+  return { assigned: assignedTo(release, board.wrappingKey), fetch: { get }, close: async () => {} }
+}
+
+/** Asks the agent of the board; the answer comes in virtual time. */
+export async function ask(at: Scene, request: LocalRequest): Promise<Result<LocalStatus, Fault>> {
+  const agent = at.board.agent()
+  expect(agent).not.toBeNull()
+  let answer: Result<LocalStatus, Fault> | null = null
+  void agent?.request(request).then((it) => {
+    answer = it
+  })
+  await at.world.time.until(() => answer !== null, minute)
+  expect(answer, 'an answer').not.toBeNull()
+  return answer as unknown as Result<LocalStatus, Fault>
+}
+
+/** A message of the hub on a topic of the board, as it is. */
+export async function say({ world }: Scene, kind: DeviceTopic, payload: unknown): Promise<void> {
+  const bytes = payload instanceof Uint8Array ? payload : Buffer.from(JSON.stringify(payload))
+  await world.net.broker.publish({ topic: deviceTopic(name, kind), payload: bytes, qos: 1, retain: false })
 }

@@ -41,7 +41,7 @@ export interface BoardOptions {
 
 /** What surrounds the agent on the board; tests change it. */
 export interface TestSystem {
-  probe: (behaviour: Behaviour) => number | null
+  probe: (behaviour: Behaviour) => number | null | Promise<number | null>
   run: (argv: readonly string[]) => ProgramResult
   hook: (name: HookName, environment: Readonly<Record<string, string>>) => ProgramResult | null
   hardware: readonly string[]
@@ -84,6 +84,8 @@ export interface TestBoard {
   killAgent(): void
   /** The connection to the broker breaks, and its will is published; it is made again at once. */
   cutLink(): void
+  /** How the system in a slot behaves, given what its image says. */
+  behaves: (slot: SlotId, behaviour: Behaviour) => Behaviour
   /** Called at each log event of the agent. */
   onLog: (event: LogEvent) => void
 }
@@ -182,7 +184,7 @@ export async function createBoard(
     }
     it.boots.push(outcome.slot)
     handOver = { slot: outcome.slot, bootId: outcome.bootId, bootMs: clock.monotonicMs() }
-    behaviour = behaviourOf(slots[outcome.slot].medium(0, 4096))
+    behaviour = it.behaves(outcome.slot, behaviourOf(slots[outcome.slot].medium(0, 4096)))
     pet()
     if (behaviour !== 'hang') startAgent()
   }
@@ -271,6 +273,7 @@ export async function createBoard(
     onCut: () => undefined,
     killAgent,
     cutLink: () => broker.cut(id),
+    behaves: (_, behaviour) => behaviour,
     onLog: () => {},
   }
   return it
