@@ -173,11 +173,6 @@ export const errorTable = {
     'let the device boot it, then retry',
   ),
   'EB-BUSY': entry('refused', 'Another update attempt is under way.', 'wait until it has ended, then retry'),
-  'EB-REPLAY': entry(
-    'refused',
-    'The assignment is older than, or as old as, one already finished.',
-    'create a new rollout',
-  ),
   'EB-SEQUENCE': entry(
     'refused',
     'The assignment number lies too far ahead of the time known to the device.',

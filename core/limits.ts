@@ -67,7 +67,6 @@ export const downloadLimits = {
   /** Below `slowBytesPerSecond` over `slowWindowMs` the transfer is given up. */
   slowBytesPerSecond: KiB,
   slowWindowMs: seconds(60),
-  headBytesMax: 16 * KiB,
   /** Progress is made durable after this much or this long, whichever is first. */
   progressBytes: 8 * MiB,
   progressMs: seconds(2),
@@ -120,7 +119,6 @@ export const wireLimits = {
   reconnectCeilingMs: minutes(2),
   /** How long a last word may take to reach the hub, and a connection to close. */
   lastWordMs: 1_500,
-  closeMs: seconds(2),
   /** Before an agent ends with a fault, so that one that lasts does not become a storm of starts. */
   endPauseMs: seconds(3),
 } as const
