@@ -65,6 +65,15 @@ describe('the installed package', () => {
     expect(map.sourcesContent[0]).toBe(await readFile(join(root, 'everboot.ts'), 'utf8'))
   })
 
+  it('carries the licenses of what is bundled into the agent', async () => {
+    const agent = await readFile(join(folder, 'node_modules/everboot/dist/agent.mjs'), 'utf8')
+    const bundled = new Set(
+      [...agent.matchAll(/^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)/gm)].map((it) => it[1]),
+    )
+    expect(bundled).toContain('mqtt')
+    for (const name of bundled) expect(agent.split('/*! ').at(-1)).toMatch(new RegExp(`^${name} \\d`, 'm'))
+  })
+
   it('comes without development tools', () => {
     for (const name of ['esbuild', 'typescript', 'vitest', '@biomejs']) {
       expect(existsSync(join(folder, 'node_modules', name))).toBe(false)

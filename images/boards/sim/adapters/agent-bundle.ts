@@ -1,12 +1,14 @@
 /**
  * The agent as one file: the one that came with the npm package, or made here by esbuild from the checkout.
- * Promise: the same program either way; the banner gives bundled CommonJS its `require`.
+ * Promise: the same program either way; the banner gives bundled CommonJS its `require`, the end of the file
+ * holds the licenses of what was bundled.
  * Leaves to others: running it.
  */
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { raise } from '../../../../core/errors.ts'
+import { licenseComment } from './bundle-licenses.ts'
 
 const shipped = new URL('../../../../agent.mjs', import.meta.url)
 const source = new URL('../../../../device/main.ts', import.meta.url)
@@ -31,10 +33,12 @@ export async function bundle(entry: string): Promise<Uint8Array> {
     banner: { js: banner },
     legalComments: 'none',
     logLevel: 'silent',
+    metafile: true,
   })
   const [file] = result.outputFiles
   if (file === undefined) raise('EB-INTERNAL', `esbuild made nothing of ${entry}`)
-  return file.contents
+  const licenses = await licenseComment(Object.keys(result.metafile.inputs))
+  return Buffer.concat([file.contents, Buffer.from(licenses)])
 }
 
 async function esbuild(): Promise<typeof import('esbuild')> {
