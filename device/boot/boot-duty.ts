@@ -44,6 +44,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
 
   const settle = async (): Promise<void> => {
     settled = true
+    host.reporter.show()
     await host.onSettled()
   }
 

@@ -91,6 +91,7 @@ function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
     },
     ports.fetch,
     ports.clock,
+    job.cancelled,
   )
   const progress = progressKeeper(job, writer, ports.clock)
   const present = presenceCheck(job)
@@ -149,16 +150,14 @@ function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
       },
       ports.fetch,
       ports.clock,
+      job.cancelled,
     )
     if (!body.ok) {
       if (body.error.fault.code === 'EB-CHANGED') etag = null
       return body
     }
     etag = body.value.etag
-    const stop = (): void => body.value.cancel()
-    job.cancelled.addEventListener('abort', stop)
     const outcome = await takePieces(body.value, run)
-    job.cancelled.removeEventListener('abort', stop)
     body.value.cancel()
     return outcome
   }

@@ -32,6 +32,7 @@ export function indexReader(
   context: PageContext,
   fetch: Fetch,
   clock: Clock,
+  cancelled: AbortSignal,
 ): IndexReader {
   let held: IndexPage | null = null
   let etag: string | null = null
@@ -40,7 +41,7 @@ export function indexReader(
   const load = async (page: number): Promise<Result<IndexPage, TransferFault>> => {
     const { offset, bytes } = pageRange(blob.pieces, page)
     const request = { url, start: offset, endExclusive: offset + bytes, fileBytes: blob.index.bytes, etag }
-    const response = await fetchRange(request, fetch, clock)
+    const response = await fetchRange(request, fetch, clock, cancelled)
     if (!response.ok) {
       if (response.error.fault.code === 'EB-CHANGED') etag = null
       return response

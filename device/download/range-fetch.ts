@@ -28,11 +28,15 @@ export interface RangeBody {
   cancel(): void
 }
 
-/** @returns the body, or why there is none. */
+/**
+ * @param cancelled ends the transfer at once when it is aborted
+ * @returns the body, or why there is none
+ */
 export async function fetchRange(
   request: RangeRequest,
   fetch: Fetch,
   clock: Clock,
+  cancelled: AbortSignal,
 ): Promise<Result<RangeBody, TransferFault>> {
   let response: FetchResponse
   try {
@@ -52,7 +56,7 @@ export async function fetchRange(
     response.cancel()
     return fail(wrong)
   }
-  return ok(bodyOf(request, response, clock))
+  return ok(bodyOf(request, response, clock, cancelled))
 }
 
 function wrongAnswer(request: RangeRequest, response: FetchResponse): TransferFault | null {
@@ -92,12 +96,23 @@ function strongTag(etag: string | null): string | null {
   return etag === null || etag.startsWith('W/') ? null : etag
 }
 
-function bodyOf(request: RangeRequest, response: FetchResponse, clock: Clock): RangeBody {
+function bodyOf(
+  request: RangeRequest,
+  response: FetchResponse,
+  clock: Clock,
+  cancelled: AbortSignal,
+): RangeBody {
   const wanted = request.endExclusive - request.start
-  const guard = slowGuard(clock, () => response.cancel())
+  const giveUp = (): void => response.cancel()
+  const guard = slowGuard(clock, giveUp)
+  cancelled.addEventListener('abort', giveUp)
   let received = 0
-  const end = (failure: TransferFault): Result<never, TransferFault> => {
+  const letGo = (): void => {
     guard.stop()
+    cancelled.removeEventListener('abort', giveUp)
+  }
+  const end = (failure: TransferFault): Result<never, TransferFault> => {
+    letGo()
     response.cancel()
     return fail(failure)
   }
@@ -114,7 +129,7 @@ function bodyOf(request: RangeRequest, response: FetchResponse, clock: Clock): R
         const slow = guard.tripped()
         if (slow !== null) return end(slow)
         if (received === wanted) {
-          guard.stop()
+          letGo()
           return ok(null)
         }
         const what = `${request.url} ended after ${received} of ${wanted} bytes`
@@ -129,7 +144,7 @@ function bodyOf(request: RangeRequest, response: FetchResponse, clock: Clock): R
       return ok(part)
     },
     cancel() {
-      guard.stop()
+      letGo()
       response.cancel()
     },
   }

@@ -19,12 +19,20 @@ import type { AgentSettings } from '../settings.ts'
 const fileName = 'manifest'
 const newName = 'manifest.new'
 
+export interface ManifestPorts {
+  readonly fetch: Fetch
+  readonly clock: Clock
+  readonly files: FileStore
+  /** Ends the transfer at once when it is aborted. */
+  readonly cancelled: AbortSignal
+}
+
 /** @returns the manifest, or why not; a failure of class `network` may be better later. */
 export async function loadManifest(
   assigned: AssignedRelease,
   url: string,
   settings: AgentSettings,
-  ports: { readonly fetch: Fetch; readonly clock: Clock; readonly files: FileStore },
+  ports: ManifestPorts,
 ): Promise<Result<Manifest, TransferFault>> {
   const { manifest: wanted } = assigned
   if (wanted.bytes > releaseLimits.manifestBytesMax) {
@@ -54,10 +62,10 @@ export async function loadManifest(
 async function download(
   url: string,
   bytes: number,
-  ports: { readonly fetch: Fetch; readonly clock: Clock },
+  ports: ManifestPorts,
 ): Promise<Result<Uint8Array, TransferFault>> {
   const request = { url, start: 0, endExclusive: bytes, fileBytes: bytes, etag: null }
-  const body = await fetchRange(request, ports.fetch, ports.clock)
+  const body = await fetchRange(request, ports.fetch, ports.clock, ports.cancelled)
   if (!body.ok) return body
   const whole = new Uint8Array(bytes)
   for (let received = 0; ; ) {

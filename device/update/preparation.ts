@@ -167,7 +167,7 @@ async function planFrom(
 ): Promise<Result<PlannedInstall | null, Fault>> {
   const { ports, settings } = board
   const manifestUrl = origin + assigned.manifest.path
-  const source = { fetch, clock: ports.clock, files: ports.files }
+  const source = { fetch, clock: ports.clock, files: ports.files, cancelled: host.cancelled }
   const loaded = await retrying(
     () => loadManifest(assigned, manifestUrl, settings, source),
     () => 0,

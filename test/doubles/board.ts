@@ -84,6 +84,8 @@ export interface TestBoard {
   killAgent(): void
   /** The connection to the broker breaks, and its will is published; it is made again at once. */
   cutLink(): void
+  /** Called when a run of the agent ends without a fault. */
+  onEnd: () => void
   /** How the system in a slot behaves, given what its image says. */
   behaves: (slot: SlotId, behaviour: Behaviour) => Behaviour
   /** Called at each log event of the agent. */
@@ -230,12 +232,15 @@ export async function createBoard(
       },
       settings,
     )
-    agent.run().catch((caught: unknown) => {
-      if (!alive()) return
-      it.ends.push(faultOf(caught))
-      events.emit({ event: 'agent ended', code: faultOf(caught).code, what: faultOf(caught).what })
-      clock.timer(300, () => alive() && killAgent())
-    })
+    agent.run().then(
+      () => it.onEnd(),
+      (caught: unknown) => {
+        if (!alive()) return
+        it.ends.push(faultOf(caught))
+        events.emit({ event: 'agent ended', code: faultOf(caught).code, what: faultOf(caught).what })
+        clock.timer(300, () => alive() && killAgent())
+      },
+    )
   }
   const killAgent = (): void => {
     generation += 1
@@ -273,6 +278,7 @@ export async function createBoard(
     onCut: () => undefined,
     killAgent,
     cutLink: () => broker.cut(id),
+    onEnd: () => {},
     behaves: (_, behaviour) => behaviour,
     onLog: () => {},
   }

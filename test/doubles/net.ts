@@ -13,6 +13,7 @@ import type {
   LinkListener,
   LinkMessage,
 } from '../../core/ports.ts'
+import { never } from './guarded.ts'
 
 export interface Broker {
   /** What the hub says. */
@@ -23,6 +24,8 @@ export interface Broker {
   onDevice: (topic: string, payload: Uint8Array) => Promise<void>
   readonly retained: Map<string, Uint8Array>
   readonly up: boolean
+  /** True: connections stand, but nothing is answered. */
+  stalled: boolean
   /** False: every connection breaks and none can be made. */
   setUp(up: boolean): void
   /** The connection of one device breaks; its will is published, and it connects again at once. */
@@ -56,6 +59,7 @@ export function broker(later: (run: () => void) => void): Broker {
   let isUp = true
   const it: Broker = {
     retained,
+    stalled: false,
     get up() {
       return isUp
     },
@@ -87,6 +91,7 @@ export function broker(later: (run: () => void) => void): Broker {
         },
         async publish(message) {
           if (connections.get(clientId)?.current == null) throw lost()
+          if (it.stalled) return never()
           deliver(message)
           await it.onDevice(message.topic, message.payload)
         },
