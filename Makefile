@@ -32,7 +32,7 @@ test: check
 
 ## make check   format, lint and types
 check: setup
-	@biome check .
+	@biome check --error-on-warnings .
 	@tsc
 
 ## make format  write the format that `make check` asks for

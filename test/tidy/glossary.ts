@@ -10,11 +10,10 @@ export function glossaryTerms(text: string): readonly string[] {
 export function glossaryFaults(text: string): readonly string[] {
   const terms = glossaryTerms(text)
   const sorted = [...terms].sort((a, b) => key(a).localeCompare(key(b), 'en'))
+  const misplaced = terms.findIndex((it, index) => it !== sorted[index])
   const lines = text.split('\n').filter((it) => it.startsWith('- '))
   return [
-    ...terms.flatMap((it, index) =>
-      it === sorted[index] ? [] : [`${it} stands where ${sorted[index]} should`],
-    ),
+    ...(misplaced < 0 ? [] : [`${terms[misplaced]} stands where ${sorted[misplaced]} should`]),
     ...terms
       .filter((it, index) => terms.findIndex((other) => key(other) === key(it)) !== index)
       .map((it) => `${it} twice`),
