@@ -77,7 +77,9 @@ describe('the update table', () => {
 
   it('uses every event and begins only in IDLE', () => {
     expect(new Set(updateTable.map((it) => it.on))).toEqual(new Set(events))
-    expect(updateTable.filter((it) => it.does === 'check and download').map((it) => it.from)).toEqual(['IDLE'])
+    expect(updateTable.filter((it) => it.does === 'check and download').map((it) => it.from)).toEqual([
+      'IDLE',
+    ])
   })
 
   it('comes to IDLE only by a report, and to a success only through a commit or by holding it already', () => {
@@ -115,7 +117,9 @@ describe('docs/ARCHITECTURE.md', () => {
 })
 
 function withBlock(block: string): string {
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : `# Everboot: architecture\n\n${begin}\n${end}\n`
+  const text = existsSync(file)
+    ? readFileSync(file, 'utf8')
+    : `# Everboot: architecture\n\n${begin}\n${end}\n`
   const [before = '', rest = ''] = text.split(begin)
   const after = rest.slice(rest.indexOf(end) + end.length)
   return `${before}${block}${after}`
