@@ -83,14 +83,17 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   const transmit = (status: Status, again = true): void => {
     sending = true
     if (again) awaiting = status.seq
+    // The hub's acknowledgement may come before the broker's: then nothing is awaited, and the next can go.
+    const unanswered = (): boolean => again && awaiting === status.seq
     const done = (): void => {
       sending = false
-      if (again) scheduleResend()
+      if (unanswered()) scheduleResend()
       else pump()
     }
     const failed = (caught: unknown): void => {
       sending = false
-      if (again) scheduleResend()
+      if (unanswered()) scheduleResend()
+      else if (again) pump()
       events.emit({ event: 'status not sent', what: faultOf(caught).what })
     }
     link.publish({ topic, payload: encodeMessage(status), qos: 1, retain: false }).then(done, failed)
@@ -181,11 +184,14 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
         heard = true
         onHeard()
       }
+      if (awaiting === ack.seq) {
+        cancelResend()
+        tries = 0
+        awaiting = null
+      }
       const key = keyOf(ack)
-      if (!unacknowledged(board.journal.current).some((it) => keyOf(it) === key)) return
-      cancelResend()
-      tries = 0
-      awaiting = null
+      // A snapshot may have made room for a newer status meanwhile, which can go now.
+      if (!unacknowledged(board.journal.current).some((it) => keyOf(it) === key)) return pump()
       known.add(key)
       const without = (journal: Journal): Journal => ({ ...journal, outbox: [...unacknowledged(journal)] })
       board.journal.save(without).then(forgetKnown, (caught: unknown) => {

@@ -26,6 +26,8 @@ export interface Broker {
   readonly up: boolean
   /** True: connections stand, but nothing is answered. */
   stalled: boolean
+  /** Turns of the event loop by which the PUBACK of a device comes after what its message set off. */
+  pubackTurns: number
   /** False: every connection breaks and none can be made. */
   setUp(up: boolean): void
   /** The connection of one device breaks; its will is published, and it connects again at once. */
@@ -60,6 +62,7 @@ export function broker(later: (run: () => void) => void): Broker {
   const it: Broker = {
     retained,
     stalled: false,
+    pubackTurns: 0,
     get up() {
       return isUp
     },
@@ -94,6 +97,8 @@ export function broker(later: (run: () => void) => void): Broker {
           if (it.stalled) return never()
           deliver(message)
           await it.onDevice(message.topic, message.payload)
+          for (let turn = 0; turn < it.pubackTurns; turn += 1)
+            await new Promise((resolve) => later(() => resolve(null)))
         },
         async subscribe(topics) {
           const connection = connections.get(clientId)
