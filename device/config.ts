@@ -28,7 +28,7 @@ const partitions = v.pipe(
 const check = v.union([
   v.strictObject({
     name: id,
-    probe: v.pipe(v.string(), v.regex(/^(https?:\/\/|unix:\/[^:]+:\/)/, 'not a probe')),
+    probe: v.pipe(v.string(), v.regex(/^(http:\/\/[^/\s]+|unix:\/[^:]+:\/)/, 'not a probe')),
   }),
   v.strictObject({ name: id, program }),
 ])
@@ -84,7 +84,13 @@ export function decodeSystemConfig(bytes: Uint8Array, name: string): Result<Syst
 
 /** @returns the identity, or EB-CONFIG */
 export function decodeIdentity(bytes: Uint8Array, name: string): Result<Identity, Fault> {
-  return decode(identitySchema, bytes, name)
+  const decoded = decode(identitySchema, bytes, name)
+  if (!decoded.ok) return decoded
+  const { mqtt, http, ca } = decoded.value
+  const secure = mqtt.startsWith('mqtts:') || http.startsWith('https:')
+  // Without a CA to pin, any certificate that the system trusts would do.
+  if (!secure || ca.includes('-----BEGIN CERTIFICATE-----')) return decoded
+  return fail(fault('EB-CONFIG', `${name}: ca holds no certificate, which ${mqtt} and ${http} need`))
 }
 
 function decode<T>(schema: v.GenericSchema<unknown, T>, bytes: Uint8Array, name: string): Result<T, Fault> {
