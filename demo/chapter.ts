@@ -68,22 +68,26 @@ export function closingTable(chapters: readonly Chapter[]): readonly string[] {
     ]
     const states =
       it.states.length === 0 ? '' : `: ${it.states.map((name) => name.toLowerCase()).join(' > ')}`
+    const boots = it.boots.length === 0 ? 'no boot' : `boots ${it.boots.join(' ')}`
     const result = it.code === null ? it.outcome : `${it.outcome} (${it.code})`
-    return [cells([it.name, ...numbers]), ...wrapped(`${result}${states}; boots ${it.boots.join(' ')}`, 76)]
+    return [
+      cells([it.name, ...numbers]),
+      ...wrapped(`${result}${states}; ${boots}`, 76).map((line) => `  ${line}`),
+    ]
   })
   return [head, ...rows]
 }
 
-/** Lines of at most `width` characters, indented by two. */
+/** Lines of at most `width` characters; all but the first are indented by two. */
 export function wrapped(text: string, width: number): readonly string[] {
   const lines: string[] = []
-  let line = ' '
+  let line = ''
   for (const word of text.split(' ')) {
-    if (line.length + 1 + word.length > width + 2) {
+    if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line)
-      line = '   '
+      line = '  '
     }
-    line += ` ${word}`
+    line += line === '' || line === '  ' ? word : ` ${word}`
   }
   return [...lines, line]
 }

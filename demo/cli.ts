@@ -14,7 +14,7 @@ import { demoLimits } from '../core/limits.ts'
 import { ensureHostTools } from '../images/build/adapters/host-tools.ts'
 import { children } from './adapters/children.ts'
 import { type BoardStatus, openStage, type Stage } from './adapters/stage.ts'
-import { type Chapter, closingTable } from './chapter.ts'
+import { type Chapter, closingTable, wrapped } from './chapter.ts'
 import { type Narrator, play, recipes } from './story.ts'
 
 const demo: Command = {
@@ -32,6 +32,9 @@ const demo: Command = {
     'Ends with 0 when every chapter ended as it must. Needs mkfs.ext4; as root on Debian it is installed.',
   run: runDemo,
 }
+
+/** Narrower terminals get lines of this length all the same. */
+const columnsMin = 60
 
 export const commands: readonly Command[] = [demo]
 
@@ -111,7 +114,11 @@ function resultLine(it: Chapter): string {
 
 function narratorFor(io: CommandIo, quiet: boolean): Narrator {
   return {
-    say: quiet ? (line) => io.err(line) : (line) => io.out(line),
+    say(line) {
+      const [text = '', indent = ''] = [line.trimStart(), /^ */.exec(line)?.[0]]
+      const width = Math.max(columnsMin, io.columns) - indent.length
+      for (const it of text === '' ? [''] : wrapped(text, width)) (quiet ? io.err : io.out)(`${indent}${it}`)
+    },
     progress: (what, share) => io.draw(bar(what, share, io.columns)),
     sleep: (durationMs) => sleep(durationMs),
     nowMs: () => performance.now(),

@@ -186,8 +186,7 @@ async function badUpdate({ stage, narrator }: Scene, recipe: Recipe, code: strin
     `  tried ${tries === 1 ? 'once' : `${tries} times`}, then back: ${view.attempt?.code}: ${view.attempt?.what}`,
   )
   const evidence = view.evidences.find((it) => it.code === code)?.evidence
-  for (const line of (evidence?.console ?? '').trim().split('\n').slice(-2))
-    narrator.say(`  evidence: ${line.slice(0, 64)}`)
+  for (const line of lastWords(evidence)) narrator.say(`  evidence: ${line}`)
   must(
     view.attempt?.code === code && evidence !== undefined,
     `${code} with evidence, got ${view.attempt?.code}`,
@@ -218,6 +217,14 @@ async function strangersRelease(stage: Stage): Promise<string> {
   const keys = ['--keys', `${directory}/stranger-keys`, '--device', deviceId, '--level', '1']
   await stage.command(['image', 'build', `${directory}/root-2`, '--out', file, ...keys, ...what])
   return file
+}
+
+/** What the evidence says to people: the failing check, else the end of the console without the agent's log. */
+function lastWords(evidence: DeviceView['evidences'][number]['evidence'] | undefined): readonly string[] {
+  const { check, output, console = '' } = evidence ?? {}
+  if (check !== undefined) return [`check ${check}: ${output ?? ''}`]
+  const lines = console.split('\n').filter((line) => line !== '' && !line.startsWith('{'))
+  return lines.slice(-2)
 }
 
 /** Waits until the newest attempt has ended. */

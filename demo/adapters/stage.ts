@@ -62,7 +62,7 @@ export interface DeviceView {
   } | null
   readonly evidences: readonly {
     readonly code: string | null
-    readonly evidence: { readonly check?: string; readonly console?: string }
+    readonly evidence: { readonly check?: string; readonly output?: string; readonly console?: string }
   }[]
 }
 
@@ -124,7 +124,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   await everboot(['devices', 'add', deviceId, '--out', at('device.json'), '--hub', at('hub')])
   await throughLinks(at('device.json'), httpLink.port, mqttLink.port)
   const boardArgs = ['--release', await factory, '--keys', at('keys'), '--identity', at('device.json')]
-  await everboot(['emulator', 'create', at('board'), ...boardArgs, '--watchdog-ms', '5000'])
+  await everboot(['emulator', 'create', at('board'), ...boardArgs, '--watchdog-ms', '4000'])
   services.push(startBoard(options, log))
   const socket = at(join('board', boardPaths.socket))
   await until(
