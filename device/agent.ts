@@ -149,12 +149,11 @@ async function tellTheEnd({ board, reporter }: Running, caught: unknown): Promis
 }
 
 /** Nothing goes on after this; an open attempt is found again by the next start. */
-async function shutDown({ board, cancelAgain, hub, reporter, updater }: Running): Promise<void> {
+async function shutDown({ cancelAgain, hub, reporter, updater }: Running): Promise<void> {
   cancelAgain()
   updater.withdraw()
   reporter.close()
   await hub.close()
-  await board.close()
 }
 
 /** A new wish of the hub: begun when the device is idle, and in place of a download that it makes pointless. */

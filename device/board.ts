@@ -62,15 +62,13 @@ export interface Board {
   seal(slot: SlotId): Seal | null
   /** Reads the seal of a slot again, after it was written or wiped. */
   refreshSeal(slot: SlotId): Promise<Seal | null>
-  close(): Promise<void>
 }
 
 /** @throws EverbootError when boot partition or journal cannot be used at all */
 export async function openBoard(ports: AgentPorts, settings: AgentSettings): Promise<Board> {
   const handOver = ports.machine.handOver()
   const own = handOver.slot
-  const bootDevice = await ports.disks.openBoot()
-  const boot = await openBootControl(bootDevice)
+  const boot = await openBootControl(ports.disks)
   const { journal, lost } = await openJournal(ports.files)
   if (lost !== null) ports.events.emit({ event: 'journal lost', code: lost.code })
   const seals = new Map<SlotId, Seal | null>()
@@ -92,7 +90,6 @@ export async function openBoard(ports: AgentPorts, settings: AgentSettings): Pro
     journalLost: lost,
     seal: (slot) => seals.get(slot) ?? null,
     refreshSeal,
-    close: () => bootDevice.close(),
   }
 }
 

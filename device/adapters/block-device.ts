@@ -29,18 +29,22 @@ export async function openBlockDevice(
   const { device, offset = 0 } = path
   const kind = await stat(device).catch((caught: unknown) => failed(device, 'opening', caught))
   const isBlock = kind.isBlockDevice()
+  if (!isBlock && !kind.isFile()) raise('EB-SLOT-MISSING', `${device} is neither a block device nor a file`)
+  // Some kernels open a read-only device for writing and refuse each write; that would be too late.
+  if (isBlock && mode !== 'read' && (await blockAttribute(device, kind.rdev, 'ro')) !== 0) {
+    raise('EB-SLOT-READ-ONLY', `${device} is read-only`)
+  }
+  // fstat says 0 for a block device; the kernel says its size in 512-byte sectors.
+  const whole = isBlock ? (await blockAttribute(device, kind.rdev, 'size')) * 512 : kind.size
+  const sizeBytes = path.bytes ?? whole - offset
+  const fits = sizeBytes > 0 && offset + sizeBytes <= whole
+  if (!fits || offset % blockBytes !== 0 || sizeBytes % blockBytes !== 0) {
+    const window = `${offset}+${path.bytes ?? 'rest'}`
+    raise('EB-SLOT-MISSING', `${device} has ${whole} bytes; the window ${window} does not fit`)
+  }
   const access = mode === 'read' ? constants.O_RDONLY : constants.O_RDWR
   const exclusive = mode === 'exclusive' && isBlock ? constants.O_EXCL : 0
   const handle = await openDirect(device, access | exclusive)
-  const whole = isBlock ? await blockDeviceBytes(device, kind.rdev) : kind.size
-  const sizeBytes = Math.min(path.bytes ?? whole, whole - offset)
-  if (sizeBytes <= 0 || offset % blockBytes !== 0 || sizeBytes % blockBytes !== 0) {
-    await handle.close()
-    raise(
-      'EB-SLOT-MISSING',
-      `${device} has ${whole} bytes; the window ${offset}+${path.bytes ?? 'rest'} does not fit`,
-    )
-  }
   return deviceOver(device, handle, offset, sizeBytes, memory)
 }
 
@@ -91,14 +95,14 @@ async function openDirect(device: string, flags: number): Promise<FileHandle> {
   return open(device, flags).catch((caught: unknown) => failed(device, 'opening', caught))
 }
 
-/** fstat says 0 for a block device; the kernel says its size in 512-byte sectors. */
-async function blockDeviceBytes(device: string, rdev: number): Promise<number> {
+/** What the kernel says of a block device. */
+async function blockAttribute(device: string, rdev: number, name: 'size' | 'ro'): Promise<number> {
   const major = ((rdev >>> 8) & 0xfff) | 0
   const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00)
-  const text = await readFile(`/sys/dev/block/${major}:${minor}/size`, 'latin1').catch((caught: unknown) =>
-    failed(device, 'asking the size of', caught),
+  const text = await readFile(`/sys/dev/block/${major}:${minor}/${name}`, 'latin1').catch((caught: unknown) =>
+    failed(device, `asking the ${name} of`, caught),
   )
-  return Number(text.trim()) * 512
+  return Number(text.trim())
 }
 
 const codes: Readonly<Record<string, ErrorCode>> = {

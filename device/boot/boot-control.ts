@@ -15,7 +15,7 @@ import {
 import type { BootRecord, RecordCopies } from '../../core/boot-record.ts'
 import type { CommitStamp } from '../../core/commit-stamp.ts'
 import { raise } from '../../core/errors.ts'
-import type { BlockDevice } from '../../core/ports.ts'
+import type { BlockDevice, Disks } from '../../core/ports.ts'
 import { floorOf } from '../update/boot-rules.ts'
 
 export interface BootControl {
@@ -31,13 +31,23 @@ export interface BootControl {
 }
 
 /**
- * Flushes first: after a killed process the medium may lag behind what is read.
- * @throws EverbootError EB-RECORD when neither copy can be believed
+ * Flushes first: after a killed process the medium may lag behind what is read. The partition is opened for
+ * each step and closed after it, so that nothing is held for the life of the agent.
+ * @throws EverbootError EB-RECORD when neither copy can be believed, EB-SLOT-*
  */
-export async function openBootControl(device: BlockDevice): Promise<BootControl> {
-  await device.flush()
-  let copies: RecordCopies = await readRecord(device)
-  let stamp = await readStamp(device)
+export async function openBootControl(disks: Pick<Disks, 'openBoot'>): Promise<BootControl> {
+  const withPartition = async <T>(work: (device: BlockDevice) => Promise<T>): Promise<T> => {
+    const device = await disks.openBoot()
+    try {
+      return await work(device)
+    } finally {
+      await device.close()
+    }
+  }
+  let [copies, stamp] = await withPartition(async (device): Promise<[RecordCopies, CommitStamp | null]> => {
+    await device.flush()
+    return [await readRecord(device), await readStamp(device)]
+  })
   const current = (): BootRecord =>
     currentRecord(copies) ?? raise('EB-RECORD', 'neither copy of the boot record can be believed')
   current()
@@ -52,13 +62,13 @@ export async function openBootControl(device: BlockDevice): Promise<BootControl>
       return floorOf(current(), stamp)
     },
     async write(next) {
-      copies = await writeRecord(device, copies, next)
+      copies = await withPartition((device) => writeRecord(device, copies, next))
     },
     async writeBoth(next) {
-      copies = await writeRecordTwice(device, copies, next)
+      copies = await withPartition((device) => writeRecordTwice(device, copies, next))
     },
     async stampCommit(next) {
-      await writeStamp(device, next)
+      await withPartition((device) => writeStamp(device, next))
       stamp = next
     },
   }

@@ -101,7 +101,6 @@ export async function fakeBoard(files: MemoryFiles = memoryFiles()): Promise<Fak
     journalLost: null,
     seal: (_: SlotId) => null,
     refreshSeal: unused,
-    close: async () => {},
   }
   const statuses = (): readonly Status[] =>
     link.published
