@@ -69,6 +69,8 @@ export const downloadLimits = {
   slowWindowMs: seconds(60),
   /** Progress is made durable after this much or this long, whichever is first. */
   progressBytes: 8 * MiB,
+  /** How far a download may run ahead of a mark that is being saved. */
+  progressAheadBytes: 4 * MiB,
   progressMs: seconds(2),
   /** On links slower than this every piece is made durable at once. */
   slowLinkBytesPerSecond: 64 * KiB,
@@ -88,6 +90,8 @@ export const trialLimits = {
   petMs: seconds(1),
   hookMs: minutes(2),
   hookOutputBytesMax: 16 * KiB,
+  /** How long the last output of a program that has ended is waited for. */
+  outputGraceMs: 100,
   checkMs: seconds(10),
   checkEveryMs: 250,
   consoleTailBytesMax: 8 * KiB,

@@ -25,17 +25,33 @@ export interface ControlSocket {
 
 /** @throws EverbootError EB-CONFIG when the socket cannot be made */
 export function serveControl(path: string, agent: Agent): Promise<ControlSocket> {
-  mkdirSync(dirname(path), { recursive: true })
-  // The instance lock is held: a socket that is still there belongs to nobody.
-  rmSync(path, { force: true })
-  const server = createServer((socket) => serve(socket, agent))
+  const failed = (cause: unknown): EverbootError => {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException
+    return new EverbootError(fault('EB-CONFIG', `the socket ${path} cannot be made (${code})`), { cause })
+  }
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    // The instance lock is held: a socket that is still there belongs to nobody.
+    rmSync(path, { force: true })
+  } catch (cause) {
+    return Promise.reject(failed(cause))
+  }
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    serve(socket, agent)
+  })
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(new EverbootError(fault('EB-CONFIG', `socket ${path}`), { cause })),
-    )
+    server.once('error', (cause) => reject(failed(cause)))
     server.listen(path, () => {
       chmodSync(path, 0o600)
-      resolve({ close: () => server.close() })
+      resolve({
+        close() {
+          server.close()
+          for (const socket of sockets) socket.destroy()
+        },
+      })
     })
   })
 }

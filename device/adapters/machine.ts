@@ -3,12 +3,21 @@
  * Promise: a program or probe ends by its deadline, with all its children; output is cut to a limit; after
  * a reboot was asked for nothing goes on.
  */
-import { execFile } from 'node:child_process'
-import { accessSync, closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { raise } from '../../core/errors.ts'
 import { trialLimits } from '../../core/limits.ts'
-import type { HandOver, Machine, ProgramResult } from '../../core/ports.ts'
+import type { HandOver, Machine } from '../../core/ports.ts'
+import { runProgram } from './run-program.ts'
 
 const http = process.getBuiltinModule('node:http')
 
@@ -33,7 +42,7 @@ export function systemMachine(options: MachineOptions): SystemMachine {
     handOver: () => options.handOver,
     hardware: () => options.hardware,
     async reboot() {
-      if ('file' in options.reboot) writeFileSync(options.reboot.file, 'reboot\n')
+      if ('file' in options.reboot) rebootByFile(options.reboot.file)
       else await rebootByCommand(options.reboot.command)
       return new Promise<never>(() => {})
     },
@@ -53,9 +62,17 @@ export function systemMachine(options: MachineOptions): SystemMachine {
   }
 }
 
+function rebootByFile(path: string): void {
+  try {
+    writeFileSync(path, 'reboot\n')
+  } catch (cause) {
+    raise('EB-TOOL-FAILED', `no reboot: ${path} cannot be written (${(cause as Error).message})`, { cause })
+  }
+}
+
 async function rebootByCommand(command: readonly string[]): Promise<void> {
   const result = await runProgram(command, {}, trialLimits.hookMs)
-  if (result.status !== 0) raise('EB-TOOL-MISSING', `${command.join(' ')} failed: ${result.output}`)
+  if (result.status !== 0) raise('EB-TOOL-FAILED', `no reboot: ${command.join(' ')}: ${result.output}`)
 }
 
 function openWatchdog(path: string) {
@@ -82,33 +99,11 @@ function openWatchdog(path: string) {
   }
 }
 
-function runProgram(
-  argv: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  deadlineMs: number,
-): Promise<ProgramResult> {
-  const [program = '', ...args] = argv
-  return new Promise((resolve) => {
-    const options = {
-      timeout: deadlineMs,
-      killSignal: 'SIGKILL' as const,
-      maxBuffer: trialLimits.hookOutputBytesMax,
-      env: { ...process.env, ...environment },
-    }
-    execFile(program, args, options, (error, stdout, stderr) => {
-      const output = `${stdout}${stderr}`.slice(-trialLimits.hookOutputBytesMax)
-      if (error === null) return resolve({ status: 0, timedOut: false, output })
-      const status = typeof error.code === 'number' ? error.code : null
-      const started = error.syscall === undefined
-      resolve({ status, timedOut: error.killed === true, output: started ? output : error.message })
-    })
-  })
-}
-
 /** GET on `http://…` or `unix:/socket:/path`. */
 function probe(target: string, deadlineMs: number): Promise<number | null> {
   const unix = /^unix:([^:]+):(\/.*)$/.exec(target)
   const [, socketPath = '', path = '/'] = unix ?? []
+  if (unix === null && !(target.startsWith('http:') && URL.canParse(target))) return Promise.resolve(null)
   return new Promise((resolve) => {
     const request =
       unix === null ? http.get(target, { agent: false }) : http.get({ socketPath, path, agent: false })
@@ -139,7 +134,7 @@ function endOfFile(path: string | null): string | null {
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
-    return true
+    return statSync(path).isFile()
   } catch {
     return false
   }
