@@ -67,6 +67,7 @@ export const downloadLimits = {
   /** Below `slowBytesPerSecond` over `slowWindowMs` the transfer is given up. */
   slowBytesPerSecond: KiB,
   slowWindowMs: seconds(60),
+  headBytesMax: 16 * KiB,
   /** Progress is made durable after this much or this long, whichever is first. */
   progressBytes: 8 * MiB,
   /** How far a download may run ahead of a mark that is being saved. */
@@ -123,6 +124,8 @@ export const wireLimits = {
   reconnectCeilingMs: minutes(2),
   /** How long a last word may take to reach the hub, and a connection to close. */
   lastWordMs: 1_500,
+  /** How long a connection may take to close in order. */
+  closeMs: seconds(2),
   /** Before an agent ends with a fault, so that one that lasts does not become a storm of starts. */
   endPauseMs: seconds(3),
 } as const

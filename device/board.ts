@@ -24,6 +24,7 @@ import type { Seal } from '../images/release/seal.ts'
 import { type BootControl, openBootControl } from './boot/boot-control.ts'
 import { type AgentSettings, sealPartition, slotKeys } from './settings.ts'
 import { readSeal } from './slots/slot.ts'
+import { earliestWallMs } from './update/assignment.ts'
 import { type JournalFile, openJournal } from './update/journal.ts'
 
 /** A release file on the device (USB, upload), served like a hub. */
@@ -69,7 +70,7 @@ export async function openBoard(ports: AgentPorts, settings: AgentSettings): Pro
   const handOver = ports.machine.handOver()
   const own = handOver.slot
   const boot = await openBootControl(ports.disks)
-  const { journal, lost } = await openJournal(ports.files)
+  const { journal, lost } = await openJournal(ports.files, numbersAfterLoss(ports.clock))
   if (lost !== null) ports.events.emit({ event: 'journal lost', code: lost.code })
   const seals = new Map<SlotId, Seal | null>()
   const refreshSeal = async (slot: SlotId): Promise<Seal | null> => {
@@ -91,6 +92,11 @@ export async function openBoard(ports: AgentPorts, settings: AgentSettings): Pro
     seal: (slot) => seals.get(slot) ?? null,
     refreshSeal,
   }
+}
+
+/** Statuses are counted, so their numbers lie far below any time in ms; a lost count goes on from the time. */
+function numbersAfterLoss(clock: Clock): number {
+  return Math.max(clock.wallMs(), earliestWallMs) + clock.monotonicMs()
 }
 
 /** A slot that cannot be read holds nothing; an installation into it will say why. */

@@ -48,7 +48,12 @@ function send(
     headers['range'] = `bytes=${range.start}-${range.endExclusive - 1}`
     if (range.ifRange !== undefined) headers['if-range'] = range.ifRange
   }
-  const settings: RequestOptions = { agent, headers, timeout: downloadLimits.slowWindowMs }
+  const settings: RequestOptions = {
+    agent,
+    headers,
+    timeout: downloadLimits.slowWindowMs,
+    maxHeaderSize: downloadLimits.headBytesMax,
+  }
   return new Promise((resolve, reject) => {
     const outgoing = (secure ? https : http).get(url, settings, (incoming) => {
       clearTimeout(deadline)

@@ -24,6 +24,8 @@ export function mqttLink(options: MqttLinkOptions, random: Random): Link {
   let closed = false
   let tries = 0
   let retryTimer: NodeJS.Timeout | undefined
+  /** What is asked of the present connection and not answered: each call ends one of them. */
+  const underWay = new Set<() => void>()
   const address = addressOf(options.url)
 
   const connect = (listener: LinkListener, will: () => LinkMessage): void => {
@@ -54,6 +56,7 @@ export function mqttLink(options: MqttLinkOptions, random: Random): Link {
     })
     mine.once('close', () => {
       mine.end(true)
+      for (const lose of [...underWay]) lose()
       if (client !== mine) return
       client = null
       listener.down(reason)
@@ -70,12 +73,14 @@ export function mqttLink(options: MqttLinkOptions, random: Random): Link {
   ): Promise<void> =>
     new Promise((resolve, reject) => {
       const mine = client
-      const lost = (): void =>
+      const lost = (): void => {
+        underWay.delete(lost)
         reject(new EverbootError(fault('EB-HUB-UNREACHABLE', `the connection to ${options.url} is down`)))
+      }
       if (mine === null || !mine.connected) return lost()
-      mine.once('close', lost)
+      underWay.add(lost)
       action(mine, (error) => {
-        mine.removeListener('close', lost)
+        underWay.delete(lost)
         if (error === undefined || error === null) resolve()
         else reject(new EverbootError(networkFault(error, options.url), { cause: error }))
       })
@@ -94,9 +99,20 @@ export function mqttLink(options: MqttLinkOptions, random: Random): Link {
       clearTimeout(retryTimer)
       const mine = client
       client = null
-      if (mine !== null) await mine.endAsync(false).catch(() => {})
+      if (mine !== null) await endInTime(mine)
     },
   }
+}
+
+/** In order where the broker answers; it waits for acknowledgements, which may never come. */
+async function endInTime(client: MqttClient): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, wireLimits.closeMs)
+  })
+  await Promise.race([client.endAsync(false).catch(() => {}), late])
+  clearTimeout(timer)
+  client.end(true)
 }
 
 /** mqtt.js would take a URL apart by the deprecated `url.parse`. */

@@ -106,15 +106,21 @@ export interface JournalFile {
   save(change: (current: Journal) => Journal): Promise<void>
 }
 
-/** @returns the journal file, and the fault when what was there had to be given up. */
-export async function openJournal(files: FileStore): Promise<{ journal: JournalFile; lost: Fault | null }> {
+/**
+ * @param numbersAfterLoss number above every one that statuses may have had, for a journal that was damaged
+ * @returns the journal file, and the fault when what was there had to be given up
+ */
+export async function openJournal(
+  files: FileStore,
+  numbersAfterLoss: number,
+): Promise<{ journal: JournalFile; lost: Fault | null }> {
   // A partition that can only be read still tells where the device stands.
   await files.remove(newName).catch((caught: unknown) => {
     if (!(caught instanceof EverbootError)) throw caught
   })
   const bytes = await files.read(fileName)
   const decoded = bytes === null ? emptyJournal : decodeJournal(bytes)
-  let current = decoded ?? emptyJournal
+  let current = decoded ?? { ...emptyJournal, statusCeiling: numbersAfterLoss }
   let tail: Promise<void> = Promise.resolve()
   const save = async (change: (now: Journal) => Journal): Promise<void> => {
     const next = change(current)

@@ -72,7 +72,7 @@ describe.skipIf(noRoot !== null)(`a full data partition (${noRoot ?? 'root'})`, 
     it(`of ${kind} is EB-DATA-FULL, keeps the journal, and takes it again when there is room`, async () => {
       const directory = mount()
       const files = await openFileStore(join(directory, 'state'))
-      const { journal } = await openJournal(files)
+      const { journal } = await openJournal(files, 0)
       await journal.save((it) => ({ ...it, connection: 1 }))
       fill(directory)
       const large = 'x'.repeat(50_000)
@@ -95,7 +95,7 @@ describe.skipIf(noRoot !== null)(`a full data partition (${noRoot ?? 'root'})`, 
     writeFileSync(join(directory, 'state/journal.new'), 'cut')
     shop.tool('mount', '-o', 'remount,ro', directory)
     const files = await openFileStore(join(directory, 'state'))
-    const again = await openJournal(files)
+    const again = await openJournal(files, 0)
     expect(again.journal.current.connection).toBe(5)
     expect(await codeOf(() => again.journal.save((it) => it))).toBe('EB-DATA-IO')
   })

@@ -50,7 +50,7 @@ export async function fakeBoard(files: MemoryFiles = memoryFiles()): Promise<Fak
   const link = fakeLink()
   const log: LogEvent[] = []
   const unused = (): never => raise('EB-INTERNAL', 'not to be called')
-  const { journal } = await openJournal(files)
+  const { journal } = await openJournal(files, 0)
   const none = { keys: new Map<string, Uint8Array>(), threshold: 1 }
   const board: Board = {
     ports: {

@@ -142,7 +142,7 @@ describe('the bytes of a journal', () => {
 describe('a journal file', () => {
   it('is saved as new file, its sync, rename, sync of the directory, in this order', async () => {
     const power = createPower()
-    const { journal } = await openJournal(memoryFiles(power))
+    const { journal } = await openJournal(memoryFiles(power), 0)
     const before = power.operations.length
     await journal.save((it) => ({ ...it, connection: 7 }))
     expect(power.operations.slice(before)).toEqual([
@@ -159,13 +159,13 @@ describe('a journal file', () => {
         for (const time of ['before', 'after'] as const) {
           const power = createPower()
           const files = memoryFiles(power)
-          const { journal } = await openJournal(files)
+          const { journal } = await openJournal(files, 0)
           await journal.save((it) => ({ ...it, connection: 1 }))
           power.cutWhen((_, at) => at === n, time)
           void journal.save((it) => ({ ...it, connection: 2 }))
           await new Promise((resolve) => setImmediate(resolve))
           files.crash(leftover)
-          const { journal: again, lost } = await openJournal(files)
+          const { journal: again, lost } = await openJournal(files, 0)
           expect(lost, `${time} ${n}, ${leftover}`).toBeNull()
           expect([1, 2]).toContain(again.current.connection)
         }
@@ -175,7 +175,7 @@ describe('a journal file', () => {
 
   it('becomes current only when it is saved', async () => {
     const files = memoryFiles()
-    const { journal } = await openJournal(files)
+    const { journal } = await openJournal(files, 0)
     for (const operation of ['write', 'syncFile', 'rename', 'syncDir'] as const) {
       files.fault = (it) => {
         if (it === operation) raise('EB-DATA-FULL', 'planted')
@@ -186,23 +186,23 @@ describe('a journal file', () => {
     files.fault = () => {}
     await journal.save((it) => ({ ...it, connection: it.connection + 1 }))
     expect(journal.current.connection).toBe(1)
-    expect((await openJournal(files)).journal.current.connection).toBe(1)
+    expect((await openJournal(files, 0)).journal.current.connection).toBe(1)
   })
 
   it('takes changes one after the other, each on what the one before left', async () => {
     const files = memoryFiles()
-    const { journal } = await openJournal(files)
+    const { journal } = await openJournal(files, 0)
     await Promise.all(
       Array.from({ length: 20 }, () => journal.save((it) => ({ ...it, connection: it.connection + 1 }))),
     )
-    expect((await openJournal(files)).journal.current.connection).toBe(20)
+    expect((await openJournal(files, 0)).journal.current.connection).toBe(20)
   })
 
   it('that is damaged is started anew and said to be lost; a missing one is not lost', async () => {
     const files = memoryFiles()
-    expect((await openJournal(files)).lost).toBeNull()
+    expect((await openJournal(files, 0)).lost).toBeNull()
     files.put('journal', Buffer.from('rubbish'))
-    const { journal, lost } = await openJournal(files)
+    const { journal, lost } = await openJournal(files, 0)
     expect(journal.current).toEqual(emptyJournal)
     expect(lost?.code).toBe('EB-JOURNAL')
   })
@@ -210,7 +210,7 @@ describe('a journal file', () => {
   it('leaves nothing of a save that was cut', async () => {
     const files = memoryFiles()
     files.put('journal.new', Buffer.alloc(10_000))
-    await openJournal(files)
+    await openJournal(files, 0)
     expect(files.content('journal.new')).toBeNull()
   })
 })
