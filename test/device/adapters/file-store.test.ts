@@ -78,7 +78,7 @@ describe.skipIf(noRoot !== null)(`a full data partition (${noRoot ?? 'root'})`, 
       const large = 'x'.repeat(50_000)
       expect(await codeOf(() => journal.save((it) => ({ ...it, lived: large })))).toBe('EB-DATA-FULL')
       expect(journal.current.lived).toBeNull()
-      const again = await openJournal(await openFileStore(join(directory, 'state')))
+      const again = await openJournal(await openFileStore(join(directory, 'state')), 0)
       expect(again.lost).toBeNull()
       expect(again.journal.current.connection).toBe(1)
       shop.tool('rm', join(directory, 'filler'))
@@ -90,7 +90,7 @@ describe.skipIf(noRoot !== null)(`a full data partition (${noRoot ?? 'root'})`, 
 
   it('that became read-only still tells where the device stands', async () => {
     const directory = mounts['tmpfs']?.() ?? ''
-    const { journal } = await openJournal(await openFileStore(join(directory, 'state')))
+    const { journal } = await openJournal(await openFileStore(join(directory, 'state')), 0)
     await journal.save((it) => ({ ...it, connection: 5 }))
     writeFileSync(join(directory, 'state/journal.new'), 'cut')
     shop.tool('mount', '-o', 'remount,ro', directory)
