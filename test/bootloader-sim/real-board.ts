@@ -38,7 +38,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 const config = JSON.parse(readFileSync(process.argv[process.argv.indexOf('--config') + 1], 'utf8'))
 const identity = JSON.parse(readFileSync(config.identity, 'utf8'))
 const data = config.identity.replace(/device.json$/, '')
-appendFileSync(data + 'boots', readFileSync(config.handOver, 'utf8'))
+appendFileSync(data + 'boots', readFileSync(config.handOver, 'utf8'), { flush: true })
 console.log('agent: lives on ' + identity.deviceId + ', key of ' + identity.wrappingKey.length + ' digits')
 const act = () => {
   const order = existsSync(data + 'order') ? readFileSync(data + 'order', 'utf8').trim() : ''
