@@ -79,8 +79,9 @@ function deviceOver(
     },
     flush: () => handle.datasync().catch((caught: unknown) => failed(name, 'flushing', caught)),
     async close() {
-      for (const buffer of taken.splice(0)) memory.giveBack(buffer)
+      // What is under way ends first; until then its buffer is in use.
       await handle.close()
+      for (const buffer of taken.splice(0)) memory.giveBack(buffer)
     },
   }
 }

@@ -63,8 +63,12 @@ export async function downloadImage(
   ports: FetcherPorts,
 ): Promise<Result<DownloadEnd, Fault>> {
   const run = downloadRun(job, ports)
-  const ended = await retrying(run.advance, run.next, job, ports)
-  return ended.ok ? ok(ended.value ?? 'cancelled') : ended
+  try {
+    const ended = await retrying(run.advance, run.next, job, ports)
+    return ended.ok ? ok(ended.value ?? 'cancelled') : ended
+  } finally {
+    await run.rest()
+  }
 }
 
 interface DownloadRun {
@@ -72,6 +76,8 @@ interface DownloadRun {
   next(): number
   /** Goes on until all is done, it is cancelled, or something fails. */
   advance(): Promise<Result<DownloadEnd, TransferFault>>
+  /** Returns when nothing is under way any more. */
+  rest(): Promise<void>
 }
 
 function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
@@ -212,6 +218,7 @@ function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
 
   return {
     next: () => next,
+    rest: progress.rest,
     async advance() {
       for (;;) {
         const first = await localPieces()

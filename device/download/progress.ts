@@ -26,6 +26,8 @@ export interface ProgressKeeper {
   /** All pieces before `next` are in the slot; the last one has `rawBytes`. */
   done(next: number, rawBytes: number): Promise<void>
   finish(next: number): Promise<void>
+  /** Returns when no save is under way any more: the mark must not reach another attempt. */
+  rest(): Promise<void>
 }
 
 interface ProgressTarget {
@@ -97,5 +99,6 @@ export function progressKeeper(target: ProgressTarget, writer: SlotWriter, clock
       await saving
       target.onProgress(image.paddedBytes, tally())
     },
+    rest: () => saving.catch(() => {}),
   }
 }

@@ -92,7 +92,9 @@ for (const suite of suites) {
         await refused({ compression: compression === 'zstd' ? 'none' : 'zstd' }, 'other compression')
       })
 
-      it.skipIf(suite === 'aes-256-cbc')('is refused in another place, release or blob', async () => {
+      // CBC has no associated data: there the signed hashes alone tie a piece to its place.
+      if (suite === 'aes-256-cbc') return
+      it('is refused in another place, release or blob', async () => {
         await refused({ pieceIndex: 6 }, 'other place')
         await refused({ aad: pieceAad('demo-1', 'rootfs', 6, 9) }, 'other place in the associated data')
         await refused({ aad: pieceAad('demo-2', 'rootfs', 5, 9) }, 'other release')
