@@ -29,6 +29,8 @@ export async function runAgent(configPath: string): Promise<void> {
   const system = orThrow(decodeSystemConfig(readConfig(configPath), configPath))
   const identity = orThrow(decodeIdentity(readSecret(system.identity), system.identity))
   const settings = settingsOf(system, identity)
+  // A console that is gone is no reason to stop.
+  process.stdout.on('error', () => {})
   const files = await openFileStore(system.data)
   const unlock = await lockInstance(system.data)
   const machine = systemMachine({
@@ -59,13 +61,24 @@ export async function runAgent(configPath: string): Promise<void> {
     },
     settings,
   )
-  const control = await serveControl(system.socket, agent)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => agent.stop())
-  await agent.run()
-  control.close()
-  machine.disarm()
-  unlock()
+  const stop = (): void => agent.stop()
+  for (const signal of stopSignals) process.on(signal, stop)
+  try {
+    const control = await serveControl(system.socket, agent)
+    try {
+      await agent.run()
+    } finally {
+      control.close()
+    }
+    // Only an orderly end: an agent that fails on a trial must not disarm what watches over it.
+    machine.disarm()
+  } finally {
+    for (const signal of stopSignals) process.off(signal, stop)
+    unlock()
+  }
 }
+
+const stopSignals = ['SIGTERM', 'SIGINT'] as const
 
 function settingsOf(system: SystemConfig, identity: Identity): AgentSettings {
   return {
