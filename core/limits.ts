@@ -124,6 +124,8 @@ export const wireLimits = {
   reconnectCeilingMs: minutes(2),
   /** How long a last word may take to reach the hub, and a connection to close. */
   lastWordMs: 1_500,
+  /** An agent that does not answer for so long is taken to have rebooted, not to start anew. */
+  agentAwayMs: seconds(5),
   /** How long a connection may take to close in order. */
   closeMs: seconds(2),
   /** Before an agent ends with a fault, so that one that lasts does not become a storm of starts. */

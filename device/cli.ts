@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, type CommandInput, textOption } from '../core/command.ts'
 import { exitStatus } from '../core/errors.ts'
+import { wireLimits } from '../core/limits.ts'
 import { bytesText } from '../core/units.ts'
 import { askAgent } from './adapters/control-socket.ts'
 import { runAgent } from './adapters/run-agent.ts'
@@ -76,22 +77,31 @@ async function follow(input: CommandInput, request: LocalRequest): Promise<numbe
   const { io } = input
   let seen = await askAgent(socketOf(input), request)
   const { bootId } = seen.status
-  for (;;) {
+  for (let awayMs = 0; ; ) {
     io.draw(line(seen))
-    if (input.io.interrupted.aborted) return exitStatus.internal
+    if (io.interrupted.aborted) return exitStatus.internal
     await sleep(pollMs)
     const next = await askAgent(socketOf(input), { op: 'status' }).catch(() => null)
-    if (next === null || next.status.bootId !== bootId || next.status.state === 'REBOOTING') {
+    awayMs = next === null ? awayMs + pollMs : 0
+    const gone = awayMs >= wireLimits.agentAwayMs || (next !== null && next.status.bootId !== bootId)
+    if (gone || next?.status.state === 'REBOOTING') {
       if (input.json) io.out(JSON.stringify({ outcome: 'rebooting' }))
       else io.out('the device restarts into the new system, on trial')
       return 0
     }
+    if (next === null) continue
     seen = next
-    if (next.status.attempt === null && next.status.state === 'IDLE') {
-      print(input, next)
-      return exitStatus.updateFailed
-    }
+    if (next.status.attempt === null && next.status.state === 'IDLE') return ended(input, next)
   }
+}
+
+/** The attempt has ended in this boot: by a failure, or because the release runs already. */
+function ended(input: CommandInput, it: LocalStatus): number {
+  print(input, it)
+  if (it.lastReport?.result === 'ok') return 0
+  const { code = 'EB-NO-VERDICT', what = 'the attempt ended without a reason' } = it.lastReport ?? {}
+  if (!input.json) input.io.err(`${code}: ${what}`)
+  return exitStatus.updateFailed
 }
 
 function print(input: CommandInput, it: LocalStatus): void {

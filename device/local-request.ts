@@ -6,7 +6,7 @@
  */
 import { type Fault, fault, faultOf } from '../core/errors.ts'
 import { fail, ok, type Result } from '../core/result.ts'
-import type { Status } from '../core/wire/messages.ts'
+import type { Report, Status } from '../core/wire/messages.ts'
 import type { Board } from './board.ts'
 import type { BootDuty } from './boot/boot-duty.ts'
 import type { HubLink } from './report/hub-link.ts'
@@ -25,6 +25,8 @@ export interface LocalStatus {
   readonly hubConnected: boolean
   /** No assignment is begun before the boot has found its place. */
   readonly settled: boolean
+  /** How the last attempt of this run of the agent ended, also one that was asked for here. */
+  readonly lastReport: Report | null
 }
 
 /** The parts of the agent that answer. */
@@ -70,5 +72,10 @@ async function localAssignment(
 
 function localStatus({ board, duty, hub, updater }: LocalParts): LocalStatus {
   const view = { state: updater.state, progress: updater.progress }
-  return { status: snapshot(board, view, 1, {}), hubConnected: hub.connected, settled: duty.settled }
+  return {
+    status: snapshot(board, view, 1, {}),
+    hubConnected: hub.connected,
+    settled: duty.settled,
+    lastReport: updater.lastReport,
+  }
 }

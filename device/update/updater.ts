@@ -26,6 +26,8 @@ export type Assignment =
 export interface Updater {
   readonly state: UpdateState
   readonly progress: Progress | null
+  /** The last final report of this run of the agent. */
+  readonly lastReport: Report | null
   /** Begins an attempt; only in IDLE. @throws EverbootError EB-DATA-* when the journal cannot take it */
   begin(assignment: Assignment): Promise<void>
   /** Goes on with an attempt of the journal, at a state that fits its outcome. */
@@ -60,6 +62,7 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
   let shownMs = 0
   let cancelling = new AbortController()
   let end: AttemptEnd | null = null
+  let lastReport: Report | null = null
   let bootTheSpare = false
   let installer = newInstaller()
 
@@ -141,12 +144,14 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
     const { attempt } = board.journal.current
     assert(attempt !== null, 'an attempt is open')
     await installer.close()
-    if (!(await isKept(reportOf(attempt, result, end), attempt, result))) {
+    const document = reportOf(attempt, result, end)
+    if (!(await isKept(document, attempt, result))) {
       // A full data partition must not swallow the truth: the attempt stays open until there is room.
       clock.timer(wireLimits.keepRetryMs, () => host.enqueue(() => report(result)))
       return
     }
     end = null
+    lastReport = document
     await forget()
     if (bootTheSpare) {
       await board.boot.writeBoth(spareFirst(board.boot.record, board.own))
@@ -189,6 +194,9 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
     },
     get progress() {
       return progress
+    },
+    get lastReport() {
+      return lastReport
     },
     fire,
     async begin(assignment) {

@@ -42,6 +42,7 @@ const status: LocalStatus = {
   },
   hubConnected: true,
   settled: true,
+  lastReport: null,
 }
 
 async function served(answer: (request: LocalRequest) => Result<LocalStatus> | null = () => ok(status)) {
