@@ -139,13 +139,14 @@ describe('a command that runs on', () => {
   })
 
   it('ends by SIGTERM when that comes before the program inside can handle it', async () => {
-    const child = start('node_modules/.bin/everboot', ['keys', 'show', 'keys'])
+    // Both processes wait this long before their program begins, so that the signal is early for certain.
+    const slow = 'data:text/javascript,await new Promise((resolve) => setTimeout(resolve, 3000))'
+    const child = start('node_modules/.bin/everboot', ['keys', 'show', 'keys'], folder, {
+      NODE_OPTIONS: `--import "${slow.replaceAll(' ', '%20')}"`,
+    })
     const ended = once(child, 'exit')
     const inner = await innerProcess(child)
-    process.kill(inner, 'SIGSTOP')
     child.kill('SIGTERM')
-    await sleep(200)
-    process.kill(inner, 'SIGCONT')
     expect(await ended).toEqual([null, 'SIGTERM'])
     expect(existsSync(`/proc/${inner}`)).toBe(false)
   })
@@ -215,8 +216,13 @@ function run(program: string, args: readonly string[], cwd: string = folder): Pr
   })
 }
 
-function start(program: string, args: readonly string[], cwd: string = folder): ChildProcess {
-  const child = spawn(program, args, { cwd, env: outer, stdio: ['ignore', 'pipe', 'pipe'] })
+function start(
+  program: string,
+  args: readonly string[],
+  cwd: string = folder,
+  more: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  const child = spawn(program, args, { cwd, env: { ...outer, ...more }, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   child.on('exit', () => running.delete(child))
   return child
