@@ -87,6 +87,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       hubNeeded: standingOf(boot.record, own) === 'trial',
       hubHeardBefore: journal.current.attempt?.networkBefore ?? false,
       hubHeard: () => host.reporter.hubHeard,
+      hindrance: () => host.reporter.hindrance?.what ?? null,
       stopped: () => host.stopped(),
     }
     watchHealth(board, facts).then((found) => {
@@ -97,7 +98,8 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
   const judged = async (found: FinalVerdict): Promise<void> => {
     verdict = found
     const standing = standingOf(boot.record, own)
-    ports.events.emit({ event: 'health', verdict: found.kind, standing })
+    const what = found.kind === 'unhealthy' ? sick(found) : null
+    ports.events.emit({ event: 'health', verdict: found.kind, standing, what })
     if (found.kind === 'healthy') {
       if (standing === 'trial') await commitTrial()
       else if (standing === 'committed') await putRight()

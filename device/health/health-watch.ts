@@ -15,6 +15,7 @@ export interface WatchFacts {
   readonly hubNeeded: boolean
   readonly hubHeardBefore: boolean
   hubHeard(): boolean
+  hindrance(): string | null
   /** The agent is being stopped. */
   stopped(): boolean
 }
@@ -31,6 +32,7 @@ export async function watchHealth(board: Board, facts: WatchFacts): Promise<Fina
         hubHeard: facts.hubHeard(),
         hubNeeded: facts.hubNeeded,
         hubHeardBefore: facts.hubHeardBefore,
+        hindrance: facts.hindrance(),
       },
       settings.health,
     )

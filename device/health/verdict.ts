@@ -23,6 +23,8 @@ export interface HealthFacts {
   readonly hubNeeded: boolean
   /** It could be reached before the update. */
   readonly hubHeardBefore: boolean
+  /** Why the device itself cannot tell the hub anything, or null. */
+  readonly hindrance: string | null
 }
 
 export interface HealthLimits {
@@ -44,6 +46,7 @@ export function verdictOn(facts: HealthFacts, limits: HealthLimits): Verdict {
   if (!facts.hubNeeded || facts.hubHeard) return { kind: 'healthy' }
   if (!facts.hubHeardBefore) return late ? { kind: 'healthy' } : { kind: 'wait' }
   if (facts.elapsedMs < limits.networkDeadlineMs) return { kind: 'wait' }
-  const output = `no acknowledgement from the hub in ${Math.round(facts.elapsedMs / 1000)} s`
+  const why = facts.hindrance === null ? '' : `: ${facts.hindrance}`
+  const output = `no acknowledgement from the hub in ${Math.round(facts.elapsedMs / 1000)} s${why}`
   return { kind: 'unhealthy', code: 'EB-HEALTH-NETWORK', check: { name: 'hub', passed: false, output } }
 }

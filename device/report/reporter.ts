@@ -6,7 +6,7 @@
  * Leaves to others: what there is to report (agent.ts).
  */
 import { backoffMs } from '../../core/backoff.ts'
-import { EverbootError, faultOf } from '../../core/errors.ts'
+import { EverbootError, type Fault, faultOf } from '../../core/errors.ts'
 import { wireLimits } from '../../core/limits.ts'
 import { type Ack, encodeMessage, type Status } from '../../core/wire/messages.ts'
 import { deviceTopic } from '../../core/wire/topics.ts'
@@ -30,6 +30,8 @@ export interface Reporter {
   linkUp(): void
   linkDown(): void
   acknowledged(ack: Ack): void
+  /** Why statuses wait for the data partition, or null. */
+  readonly hindrance: Fault | null
   /** The hub acknowledged something in this boot. */
   readonly hubHeard: boolean
   /** Resolves when nothing waits for the hub any more, or after `waitMs`. */
@@ -63,6 +65,7 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   let keeping: Promise<void> | null = null
   let cancelKeeping = (): void => {}
   let closed = false
+  let hindrance: Fault | null = null
 
   const unacknowledged = ({ outbox }: Journal): readonly Status[] =>
     outbox.filter((it) => !known.has(keyOf(it)))
@@ -140,12 +143,14 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
         await keep(first.extra, first.change)
       } catch (caught) {
         if (!(caught instanceof EverbootError)) throw caught
-        events.emit({ event: 'status not kept', code: caught.fault.code, what: caught.fault.what })
+        hindrance = caught.fault
+        events.emit({ event: 'status not kept', code: hindrance.code, what: hindrance.what })
         cancelKeeping = clock.timer(wireLimits.keepRetryMs, startKeeping)
         return
       }
       const done = first
       waiting = waiting.filter((it) => it !== done)
+      hindrance = null
     }
   }
 
@@ -157,6 +162,9 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   }
 
   return {
+    get hindrance() {
+      return hindrance
+    },
     get hubHeard() {
       return heard
     },

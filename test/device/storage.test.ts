@@ -159,6 +159,25 @@ describe('a data partition that is full', () => {
     await stillUpdates(at)
   })
 
+  it('for a whole trial is what the rollback is put down to', async () => {
+    const at = await scene(factory)
+    const { board } = at
+    board.onLog = ({ event }) => {
+      if (event !== 'reboot') return
+      board.files.fault = (operation) => {
+        if (operation === 'write' && board.boots.at(-1) === 'b') raise('EB-DATA-FULL', 'journal.new: ENOSPC')
+      }
+    }
+    const seq = await at.assign(await at.release('2', 'healthy'))
+    const report = await reported(at, seq)
+    expect(report).toMatchObject({ result: 'failed' })
+    expect(board.boots).toEqual(['a', 'b', 'a'])
+    // The trial could not write its reason either: what it printed is all there is.
+    expect(report.code).toBe('EB-NO-VERDICT')
+    const verdict = board.log.findLast((it) => it.event === 'health' && it['verdict'] === 'unhealthy')
+    expect(verdict?.['what']).toContain('ENOSPC')
+  })
+
   it('while the board falls back does not swallow EB-FELL-BACK', async () => {
     const at = await scene(factory)
     const { world, board } = at

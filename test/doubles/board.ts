@@ -59,6 +59,7 @@ export interface TestBoard {
   readonly wrappingKey: Uint8Array
   /** The first partition of each slot. */
   readonly slots: Readonly<Record<SlotId, TestDisk>>
+  partition(slot: SlotId, name: string): TestDisk
   readonly bootDisk: TestDisk
   readonly files: MemoryFiles
   readonly system: TestSystem
@@ -256,6 +257,7 @@ export async function createBoard(
     settings,
     wrappingKey: settings.wrappingKey,
     slots,
+    partition,
     bootDisk,
     files,
     system,
@@ -324,14 +326,20 @@ async function writeFactory(
   bootDisk: TestDisk,
   factory: MadeRelease,
 ): Promise<void> {
-  const { manifest, image } = factory
+  const { manifest, images } = factory
+  for (const [name, image] of images) {
+    const disk = partition(name)
+    await disk.write(0, image)
+    const tree: { offset: number; block: Uint8Array }[] = []
+    const builder = verityBuilder(image.length, (offset, block) =>
+      tree.push({ offset, block: block.slice() }),
+    )
+    builder.update(image)
+    builder.finish()
+    for (const { offset, block } of tree) await disk.write(image.length + offset, block)
+    await disk.flush()
+  }
   const disk = partition('rootfs')
-  await disk.write(0, image)
-  const tree: { offset: number; block: Uint8Array }[] = []
-  const builder = verityBuilder(image.length, (offset, block) => tree.push({ offset, block: block.slice() }))
-  builder.update(image)
-  builder.finish()
-  for (const { offset, block } of tree) await disk.write(image.length + offset, block)
   const seal = new Uint8Array(4096)
   seal.set(Buffer.from(manifest.seal, 'base64'))
   await disk.write(sealOffset(disk.sizeBytes), seal)

@@ -25,6 +25,8 @@ export interface MadeRelease {
   readonly contentKeys: ReadonlyMap<string, Uint8Array>
   /** The image of the first partition. */
   readonly image: Uint8Array
+  /** All images by name. */
+  readonly images: ReadonlyMap<string, Uint8Array>
 }
 
 export interface Publisher {
@@ -71,6 +73,10 @@ export function publisher(): Publisher {
       const { pieces = 16, plain = false, profile = 'standard', more = [] } = options
       const image = imageOf(version, behaviour, pieces, plain)
       const files = new Map<string, Uint8Array>()
+      const images = new Map<string, Uint8Array>([
+        ['rootfs', image],
+        ...more.map((name) => [name, randomBytes(pieceBytes * 3)] as const),
+      ])
       const made = await writeRelease(
         {
           product: options.product ?? 'demo',
@@ -83,10 +89,7 @@ export function publisher(): Publisher {
           pieceBytes,
           level: 1,
         },
-        [
-          { name: 'rootfs', source: memorySource(image, 'image') },
-          ...more.map((name) => ({ name, source: memorySource(randomBytes(pieceBytes * 3), name) })),
-        ],
+        [...images].map(([name, bytes]) => ({ name, source: memorySource(bytes, name) })),
         {
           secrets: derivedSecrets(version, { version, behaviour, salt: randomBytes(8).toString('hex') }),
           compress: async (raw, level) => compressPiece(raw, level),
@@ -106,7 +109,7 @@ export function publisher(): Publisher {
         },
       )
       const manifestBytes = files.get('manifest.json') ?? new Uint8Array(0)
-      return { manifest: made.manifest, manifestBytes, files, contentKeys: made.keys, image }
+      return { manifest: made.manifest, manifestBytes, files, contentKeys: made.keys, image, images }
     },
   }
 }

@@ -70,7 +70,7 @@ function raw(path: string, bytes: Uint8Array | string): Promise<string> {
       socket.destroy()
       resolve(text)
     }
-    socket.setTimeout(300, done)
+    socket.setTimeout(100, done)
     socket.on('data', (part) => {
       text += part.toString()
     })

@@ -17,6 +17,7 @@ const base: HealthFacts = {
   hubHeard: false,
   hubNeeded: true,
   hubHeardBefore: true,
+  hindrance: null,
 }
 const kind = (change: Partial<HealthFacts>): string => verdictOn({ ...base, ...change }, limits).kind
 
@@ -46,6 +47,8 @@ describe('the verdict', () => {
       code: 'EB-HEALTH-NETWORK',
       check: { name: 'hub' },
     })
+    const found = verdictOn({ ...base, elapsedMs: 900, hindrance: 'journal: ENOSPC' }, limits)
+    expect(found.kind === 'unhealthy' && found.check.output).toContain('journal: ENOSPC')
   })
 
   it('waits only up to the first deadline for a hub that was not heard before, and holds nothing against it', () => {
