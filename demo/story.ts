@@ -134,7 +134,7 @@ async function goodUpdate({ stage, narrator }: Scene): Promise<Ending> {
   const share = (): number => Math.min(1, (stage.link.counters().down - before) / total)
   await stage.rollOut(release)
   await downloaded(narrator, share, 0.25)
-  await stage.boardCommand('kill', 'agent')
+  await stage.killAgent()
   narrator.say(`  at ${percent(share())} the agent is killed (SIGKILL); init starts it again`)
   await downloaded(narrator, share, 0.6)
   stage.link.cut()
@@ -147,9 +147,9 @@ async function goodUpdate({ stage, narrator }: Scene): Promise<Ending> {
 
 async function destroyed({ stage, narrator }: Scene): Promise<Ending> {
   const before = await stage.device()
-  await stage.boardCommand('damage' as 'reset', '--slot', 'b', '--what', 'init')
+  await stage.command(['emulator', 'damage', `${stage.directory}/board`, '--slot', 'b', '--what', 'init'])
   narrator.say('  what starts version 2 is overwritten on the disk, then the reset button is pressed')
-  await stage.boardCommand('reset')
+  await stage.reset()
   let after: DeviceView = before
   await until('the hub knows that the board fell back', async () => {
     after = await stage.device()

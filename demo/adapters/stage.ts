@@ -77,7 +77,10 @@ export interface Stage {
   rollOut(release: string): Promise<void>
   command(args: readonly string[]): Promise<Record<string, unknown>>
   board(): Promise<BoardStatus>
-  boardCommand(name: 'reset' | 'kill', ...rest: string[]): Promise<void>
+  /** Kills the agent (SIGKILL), as `everboot emulator kill` does. */
+  killAgent(): Promise<void>
+  /** Presses the reset button, as `everboot emulator reset` does. */
+  reset(): Promise<void>
   device(): Promise<DeviceView>
   /** Requests of release files so far. */
   readonly sent: readonly Sent[]
@@ -145,8 +148,11 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       await everboot(['rollout', 'create', '--release', release, '--device', deviceId, '--hub', at('hub')])
     },
     board: async () => (await askBoard(socket, { do: 'status' })) as unknown as BoardStatus,
-    async boardCommand(name, ...rest) {
-      await everboot(['emulator', name, at('board'), ...rest])
+    async killAgent() {
+      await askBoard(socket, { do: 'kill', program: 'agent' })
+    },
+    async reset() {
+      await askBoard(socket, { do: 'reset' })
     },
     device: () => hub.get<DeviceView>(`/v1/devices/${deviceId}`),
     sent: log.sent,
