@@ -166,11 +166,15 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     }
   }
 
-  /** Where the journal does not take it, the board stays up: it would hand back for ever. */
-  const isHandedBack = async (): Promise<boolean> => {
-    const kept = await handBack(board)
-    if (kept !== null) await host.reporter.keepSoon({ notice: { code: kept.code, what: kept.what } })
-    return kept === null
+  /**
+   * Rule 11. Where the journal cannot say that it handed back, it would do so for ever: then only tries that
+   * the other slot has left anyway are used.
+   */
+  const mayLeaveRescue = async (): Promise<boolean> => {
+    if (host.reporter.hindrance !== null) return boot.record[otherSlot(own)].tries > 0
+    const lost = await handBack(board)
+    if (lost !== null) await host.reporter.keepSoon({ notice: { code: lost.code, what: lost.what } })
+    return true
   }
 
   return {
@@ -183,7 +187,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       if (attempt !== null) await placeAttempt(attempt)
       const standing = standingOf(boot.record, own)
       ports.events.emit({ event: 'standing', slot: own, standing, boot: handOver.bootId })
-      if (standing === 'rescue' && !journal.current.handedBack && (await isHandedBack())) {
+      if (standing === 'rescue' && !journal.current.handedBack && (await mayLeaveRescue())) {
         return host.reboot()
       }
       if (standing === 'committed' && journal.current.handedBack) {

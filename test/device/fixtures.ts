@@ -108,6 +108,19 @@ export function theReport(world: World, seq: number): Report {
   return report as Report
 }
 
+/** I18 over all attempts: none has two final reports, every one is true. */
+export function theReports(world: World): ReadonlyMap<number, Report> {
+  const reports = new Map<number, Report>()
+  for (const status of world.statuses(name)) {
+    const { report } = status
+    if (report === undefined) continue
+    expect(reports.has(report.seq), `a second final report of attempt ${report.seq}`).toBe(false)
+    reports.set(report.seq, report)
+    expectTrue(status, report)
+  }
+  return reports
+}
+
 /** `ok` only when a committed slot holds the release; `failed` only when the running system does not. */
 function expectTrue(status: Status, report: Report): void {
   const slots = [status.slots.a, status.slots.b]

@@ -112,6 +112,26 @@ describe('a new system', () => {
     await stillUpdates(at)
   })
 
+  it('that is sick is left even when its agent is killed before the reboot and nothing can be written down', async () => {
+    const at = await scene(factory)
+    const { board, world } = at
+    board.onLog = ({ event, verdict }) => {
+      if (event !== 'health' || verdict !== 'unhealthy') return
+      board.onLog = () => {}
+      board.files.fault = (operation) => {
+        if (operation === 'write') raise('EB-DATA-FULL', 'journal.new: ENOSPC')
+      }
+      // The record is rolled back by then; the reboot comes five seconds later.
+      world.time.clock.timer(2000, () => board.killAgent())
+    }
+    const seq = await at.assign(await at.release('2', 'sick'))
+    await world.time.pass(10 * minute)
+    expect(board.boots).toEqual(['a', 'b', 'a'])
+    board.files.fault = () => {}
+    expect(await reported(at, seq)).toMatchObject({ result: 'failed' })
+    expect(board.boots).toEqual(['a', 'b', 'a'])
+  })
+
   it('that is sick is rolled back from a trial without an attempt too', async () => {
     const at = await scene(factory)
     const { board, world } = at

@@ -244,6 +244,7 @@ export async function createBoard(
     )
   }
   const killAgent = (): void => {
+    if (agent === null) return
     generation += 1
     agent = null
     vanish()
