@@ -1,15 +1,14 @@
 /**
  * The plan: everything that is checked before the first byte of a release is fetched or erased.
  * Promise: pure; either every condition of the list holds, or one coded fault says which does not.
- * Leaves to others: signature and form of the manifest (openManifest), whether the spare may be wiped at
- * all (boot-rules.ts, which may first need the own slot re-read).
+ * Leaves to others: signature and form of the manifest (openManifest) and of its seal (`sealOf`), whether
+ * the spare may be wiped at all (boot-rules.ts, which may first need the own slot re-read).
  */
 import { type Fault, fault } from '../../core/errors.ts'
 import { slotLimits } from '../../core/limits.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { bytesText } from '../../core/units.ts'
 import { type Blob, fullBlob, type Image, type Manifest } from '../../images/release/manifest.ts'
-import type { Seal } from '../../images/release/seal.ts'
 import { treeBytes } from '../../images/release/verity.ts'
 
 /** What the plan must know of the board. */
@@ -30,18 +29,16 @@ export interface PlannedImage {
 }
 
 /**
- * @param seal of the manifest, its signature checked
  * @param keyOf the unwrapped content key of a blob
  * @returns the images in the order of the partitions, or EB-WRONG-PRODUCT, EB-WRONG-HARDWARE, EB-ROLLBACK,
- *   EB-SEAL, EB-TOO-LARGE, EB-WRONG-DEVICE
+ *   EB-TOO-LARGE, EB-WRONG-DEVICE
  */
 export function planInstall(
   manifest: Manifest,
-  seal: Seal,
   board: BoardFacts,
   keyOf: (blobId: string) => Result<Uint8Array, Fault>,
 ): Result<readonly PlannedImage[], Fault> {
-  const refused = refusal(manifest, seal, board)
+  const refused = refusal(manifest, board)
   if (refused !== null) return fail(refused)
   const planned: PlannedImage[] = []
   for (const partition of board.partitions) {
@@ -62,7 +59,7 @@ export function planInstall(
   return ok(planned)
 }
 
-function refusal(manifest: Manifest, seal: Seal, board: BoardFacts): Fault | null {
+function refusal(manifest: Manifest, board: BoardFacts): Fault | null {
   if (manifest.product !== board.product) {
     return fault('EB-WRONG-PRODUCT', `the release is of ${manifest.product}, this device of ${board.product}`)
   }
@@ -80,27 +77,5 @@ function refusal(manifest: Manifest, seal: Seal, board: BoardFacts): Fault | nul
     const counts = `${manifest.images.length} images, the slot ${board.partitions.length} partitions`
     return fault('EB-WRONG-HARDWARE', `the release has ${counts}`)
   }
-  return sealMatches(manifest, seal) ? null : fault('EB-SEAL', 'the seal does not say what the manifest says')
-}
-
-/** The seal is what boots: it must name the same release, version and images as the manifest. */
-function sealMatches(manifest: Manifest, seal: Seal): boolean {
-  return (
-    seal.releaseId === manifest.id &&
-    seal.product === manifest.product &&
-    seal.version === manifest.version &&
-    seal.securityVersion === manifest.securityVersion &&
-    seal.floorAfterCommit === manifest.floorAfterCommit &&
-    seal.images.length === manifest.images.length &&
-    seal.images.every((sealed, index) => {
-      const image = manifest.images[index]
-      return (
-        image !== undefined &&
-        sealed.name === image.name &&
-        sealed.bytes === image.bytes &&
-        sealed.paddedBytes === image.paddedBytes &&
-        sealed.verityRoot === image.verityRoot
-      )
-    })
-  )
+  return null
 }

@@ -10,8 +10,8 @@ import type { BlockDevice, Fetch } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { AssignedRelease } from '../../core/wire/messages.ts'
 import type { Manifest } from '../../images/release/manifest.ts'
-import { openSeal, type Seal } from '../../images/release/seal.ts'
-import { unwrapKey } from '../../keys/key-wrap.ts'
+import { openWrap, sealOf } from '../../images/release/piece-task.ts'
+import type { Seal } from '../../images/release/seal.ts'
 import type { Board } from '../board.ts'
 import { type RetryHost, retrying } from '../download/retrying.ts'
 import { slotKeys } from '../settings.ts'
@@ -34,20 +34,23 @@ export type Prepared =
   | { readonly kind: 'own in place'; readonly seal: Seal }
   /** The spare holds the wanted release, intact. */
   | { readonly kind: 'spare in place'; readonly seal: Seal }
-  | {
+  | ({
       readonly kind: 'install'
-      readonly manifest: Manifest
-      readonly seal: Seal
-      readonly images: readonly OpenImage[]
-      readonly fetch: Fetch
-      /** URL of the directory of the release. */
-      readonly baseUrl: string
-      /** Lets the devices and, when it is one, the release file go. */
-      close(): Promise<void>
       /** The spare holds something of a release: pieces of it may be the wanted ones. */
       readonly worthRescan: boolean
-    }
+    } & PlannedInstall)
   | { readonly kind: 'cancelled' }
+
+interface PlannedInstall {
+  readonly manifest: Manifest
+  readonly seal: Seal
+  readonly images: readonly OpenImage[]
+  readonly fetch: Fetch
+  /** URL of the directory of the release. */
+  readonly baseUrl: string
+  /** Lets the devices and, when it is one, the release file go. */
+  close(): Promise<void>
+}
 
 /** The only good slot is the spare: it has to be booted before anything is written. */
 export interface Refusal {
@@ -133,15 +136,6 @@ async function wipeVerdict(board: Board, spareUsable: boolean): Promise<Refusal 
   }
 }
 
-interface PlannedInstall {
-  readonly manifest: Manifest
-  readonly seal: Seal
-  readonly images: readonly OpenImage[]
-  readonly fetch: Fetch
-  readonly baseUrl: string
-  close(): Promise<void>
-}
-
 /** @param file a release file on the device, or null for the hub. @returns null when cancelled */
 async function makePlan(
   board: Board,
@@ -178,7 +172,7 @@ async function planFrom(
   const manifest = loaded.value
   if (manifest === null) return ok(null)
   const keys = slotKeys(settings)
-  const seal = openSeal(Buffer.from(manifest.seal, 'base64'), keys.ring, keys.verify)
+  const seal = sealOf(manifest, keys.ring, keys.verify)
   if (!seal.ok) return seal
   const devices = await openSpare(board)
   const closeDevices = async (): Promise<void> => {
@@ -190,9 +184,7 @@ async function planFrom(
     floor: board.boot.floor,
     partitions: devices.map(({ name, device }) => ({ name, bytes: device.sizeBytes })),
   }
-  const planned = planInstall(manifest, seal.value, facts, (blobId) =>
-    contentKey(assigned, blobId, settings.wrappingKey),
-  )
+  const planned = planInstall(manifest, facts, (blobId) => contentKey(assigned, blobId, settings.wrappingKey))
   if (!planned.ok) {
     await closeDevices()
     return planned
@@ -206,7 +198,7 @@ async function planFrom(
     await closeDevices()
     await closeSource()
   }
-  return ok({ manifest, seal: seal.value, images, fetch, baseUrl, close })
+  return ok({ manifest, seal: seal.value.seal, images, fetch, baseUrl, close })
 }
 
 async function openSpare(board: Board): Promise<{ name: string; device: BlockDevice }[]> {
@@ -227,9 +219,5 @@ function contentKey(
   blobId: string,
   wrappingKey: Uint8Array,
 ): Result<Uint8Array, Fault> {
-  const wrapped = Object.hasOwn(assigned.keys, blobId) ? assigned.keys[blobId] : undefined
-  if (wrapped === undefined) {
-    return fail(fault('EB-WRONG-DEVICE', `the assignment has no content key for blob ${blobId}`))
-  }
-  return unwrapKey(wrappingKey, Buffer.from(wrapped, 'base64'))
+  return openWrap(wrappingKey, Object.hasOwn(assigned.keys, blobId) ? assigned.keys[blobId] : undefined)
 }

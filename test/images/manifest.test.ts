@@ -138,6 +138,7 @@ test('a seal that says other things than the manifest is refused', () => {
     { floorAfterCommit: 1 },
     { images: [{ ...image, name: 'boot' }] },
     { images: [{ ...image, bytes: image.bytes + 1 }] },
+    { images: [{ ...image, paddedBytes: image.paddedBytes + 4096 }] },
     { images: [{ ...image, verityRoot: '00'.repeat(32) }] },
     { images: [image, { ...image, name: 'boot' }] },
   ]) {

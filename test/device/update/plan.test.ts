@@ -8,7 +8,6 @@ import { fail, ok } from '../../../core/result.ts'
 import { type Digest, MiB } from '../../../core/units.ts'
 import { type BoardFacts, planInstall } from '../../../device/update/plan.ts'
 import type { Manifest } from '../../../images/release/manifest.ts'
-import type { Seal } from '../../../images/release/seal.ts'
 import { treeBytes } from '../../../images/release/verity.ts'
 
 const root = 'cd'.repeat(32) as Digest
@@ -42,15 +41,6 @@ const manifest: Manifest = {
   seal: '',
 }
 
-const seal: Seal = {
-  releaseId: manifest.id,
-  product: 'demo',
-  version: '2',
-  securityVersion: 3,
-  floorAfterCommit: null,
-  images: [image('rootfs'), image('boot')],
-}
-
 const needed = paddedBytes + treeBytes(paddedBytes) + slotLimits.sealAreaBytes
 const board: BoardFacts = {
   product: 'demo',
@@ -65,21 +55,16 @@ const board: BoardFacts = {
 const keyOf = (id: string) => ok(new Uint8Array(32).fill(id.length))
 
 function codeOf(
-  change: { manifest?: Partial<Manifest>; seal?: Partial<Seal>; board?: Partial<BoardFacts> },
-  keys: Parameters<typeof planInstall>[3] = keyOf,
+  change: { manifest?: Partial<Manifest>; board?: Partial<BoardFacts> },
+  keys: Parameters<typeof planInstall>[2] = keyOf,
 ): string {
-  const planned = planInstall(
-    { ...manifest, ...change.manifest },
-    { ...seal, ...change.seal },
-    { ...board, ...change.board },
-    keys,
-  )
+  const planned = planInstall({ ...manifest, ...change.manifest }, { ...board, ...change.board }, keys)
   return planned.ok ? 'planned' : planned.error.code
 }
 
 describe('the plan', () => {
   it('gives each partition its image, blob and key, in the order of the partitions', () => {
-    const planned = planInstall(manifest, seal, board, keyOf)
+    const planned = planInstall(manifest, board, keyOf)
     expect(planned.ok && planned.value.map((it) => [it.image.name, it.blob.id, it.contentKey[0]])).toEqual([
       ['rootfs', 'rootfs', 6],
       ['boot', 'boot', 4],
@@ -97,9 +82,7 @@ describe('the plan', () => {
     expect(codeOf({ board: { floor: 3 } })).toBe('planned')
     expect(codeOf({ board: { floor: 4 } })).toBe('EB-ROLLBACK')
     // As numbers, not as texts.
-    expect(
-      codeOf({ manifest: { securityVersion: 10 }, seal: { securityVersion: 10 }, board: { floor: 9 } }),
-    ).toBe('planned')
+    expect(codeOf({ manifest: { securityVersion: 10 }, board: { floor: 9 } })).toBe('planned')
   })
 
   it('takes an image that just fits with tree and seal, none a byte larger', () => {
@@ -114,7 +97,6 @@ describe('the plan', () => {
       const large = { ...image('rootfs'), bytes, paddedBytes: bytes }
       const change = {
         manifest: { images: [large], blobs: [blob('rootfs')] },
-        seal: { images: [large] },
       }
       const room = bytes + treeBytes(bytes) + slotLimits.sealAreaBytes
       expect(
@@ -136,25 +118,6 @@ describe('the plan', () => {
       { name: 'data', bytes: needed },
     ]
     expect(codeOf({ board: { partitions: other } })).toBe('EB-WRONG-HARDWARE')
-  })
-
-  it('takes a seal that says what the manifest says, in every field', () => {
-    const [rootfs, boot] = seal.images
-    if (rootfs === undefined || boot === undefined) throw new Error('two images')
-    const changes: Partial<Seal>[] = [
-      { releaseId: 'demo-3-000000000000' },
-      { product: 'radio' },
-      { version: '3' },
-      { securityVersion: 4 },
-      { floorAfterCommit: 3 },
-      { images: [rootfs] },
-      { images: [boot, rootfs] },
-      { images: [{ ...rootfs, name: 'other' }, boot] },
-      { images: [{ ...rootfs, bytes: 1 }, boot] },
-      { images: [{ ...rootfs, paddedBytes: 4096 }, boot] },
-      { images: [rootfs, { ...boot, verityRoot: 'ee'.repeat(32) as Digest }] },
-    ]
-    for (const change of changes) expect(codeOf({ seal: change }), JSON.stringify(change)).toBe('EB-SEAL')
   })
 
   it('passes on why there is no content key', () => {
