@@ -1,10 +1,11 @@
 /** The board's life over port doubles: watchdog, panic, power switch, reset button, nothing to boot. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { Board, type Hardware, type Load, type Wires } from '../../bootloader-sim/board.ts'
+import { type VirtualTime, virtualTime } from '../../bootloader-sim/devices/clock.ts'
 import { raise } from '../../core/errors.ts'
 import { boardLimits } from '../../core/limits.ts'
 import type { LogEvent } from '../../core/ports.ts'
-import { type VirtualTime, virtualTime } from '../doubles/virtual-time.ts'
+import { turn } from '../../proof/adapters/turn.ts'
 import {
   boardWith,
   countingEntropy,
@@ -79,7 +80,7 @@ let running: Board | null = null
 afterEach(() => running?.stop())
 
 function rig(hardware: TestHardware, boots: number | null = null, lastConsole = ''): Rig {
-  const time = virtualTime(0)
+  const time = virtualTime(turn, 0)
   const events: LogEvent[] = []
   const ports = {
     hardware,

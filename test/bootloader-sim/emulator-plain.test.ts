@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { askBoard } from '../../bootloader-sim/adapters/control.ts'
 import { boardPaths } from '../../bootloader-sim/board-file.ts'
+import { becomeNobody, oneself } from '../nobody.ts'
 import {
   type BoardRun,
   command,
@@ -19,9 +20,8 @@ import {
 
 const run = promisify(execFile)
 const root = process.getuid?.() === 0
-/** Words before a program that run it as nobody; nothing when the tests are not run by root. */
-const asNobody = root ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'] : []
 
+let nobody = oneself
 let workshop: Workshop
 let v1: string
 let v2: string
@@ -60,6 +60,7 @@ async function fault(...args: readonly string[]): Promise<string> {
 }
 
 beforeAll(async () => {
+  if (root) nobody = await becomeNobody()
   workshop = await openWorkshop()
   await chmod(workshop.path, 0o755)
   v1 = await workshop.release('1.0')
@@ -69,12 +70,15 @@ afterEach(async () => {
   await board?.stop()
   board = null
 })
-afterAll(() => workshop.remove())
+afterAll(async () => {
+  await workshop.remove()
+  await nobody.remove()
+})
 
 describe('emulated board without root', { timeout: 120_000 }, () => {
   it('says that it is plain and why, and runs the programs of the unpacked slot', async () => {
     const directory = await nobodysBoard(v1)
-    board = startBoard(directory, [], asNobody)
+    board = startBoard(directory, [], nobody)
     expect(await board.boots(1)).toMatchObject({ slot: 'a', version: '1.0' })
     expect(board.events[0]).toMatchObject({ event: 'board', mode: 'plain', why: 'not running as root' })
     const { agent, service } = await alive(directory)
@@ -97,7 +101,7 @@ describe('emulated board without root', { timeout: 120_000 }, () => {
       priority: 'b',
     }))
     if (root) await run('chown', ['-R', '65534:65534', directory])
-    board = startBoard(directory, [], asNobody)
+    board = startBoard(directory, [], nobody)
     expect(await board.boots(1)).toMatchObject({ slot: 'b', version: '2.0' })
     await alive(directory)
     await writeFile(join(directory, 'data/everboot/order'), 'reboot')
@@ -123,7 +127,7 @@ describe('emulated board without root', { timeout: 120_000 }, () => {
   it('leaves no process behind when it is killed', async () => {
     const directory = await nobodysBoard(v1)
     for (const delayMs of [0, 300, 900]) {
-      const killed = startBoard(directory, [], asNobody)
+      const killed = startBoard(directory, [], nobody)
       if (delayMs === 0) {
         await killed.boots(1)
         await alive(directory)
@@ -141,7 +145,7 @@ describe('emulated board without root', { timeout: 120_000 }, () => {
 
   it('refuses to be plain when loop devices are required', async () => {
     const directory = await nobodysBoard(v1)
-    board = startBoard(directory, ['--require-loop'], asNobody)
+    board = startBoard(directory, ['--require-loop'], nobody)
     await board.until((events) => events.length > 0)
     expect(board.events[0]).toMatchObject({
       error: { code: 'EB-NO-LOOP', what: 'no board on loop devices: not running as root' },

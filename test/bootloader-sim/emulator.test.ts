@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { askBoard } from '../../bootloader-sim/adapters/control.ts'
 import { boardPaths } from '../../bootloader-sim/board-file.ts'
 import { pinnedNode } from '../../images/boards/sim/adapters/host-files.ts'
+import { oneself } from '../nobody.ts'
 import {
   type BoardRun,
   command,
@@ -330,7 +331,7 @@ describe.skipIf(!root)('emulated board on loop devices', { timeout: 120_000 }, (
     const directory = await workshop.board(v1)
     // A shell that stays between, and is killed.
     const script = '"$@" & wait'
-    board = startBoard(directory, ['--tied'], ['sh', '-c', script, 'sh'])
+    board = startBoard(directory, ['--tied'], { ...oneself, words: ['sh', '-c', script, 'sh'] })
     await board.boots(1)
     board.child.kill('SIGKILL')
     let left: readonly string[] = ['not looked yet']

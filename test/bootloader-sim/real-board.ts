@@ -26,6 +26,7 @@ import { readWraps } from '../../images/release/reader.ts'
 import { writeSlot } from '../../images/release/slot-writer.ts'
 import { createKeyDirectory, keyDirectory } from '../../keys/adapters/key-directory.ts'
 import { verifyEd25519 } from '../../keys/verify-node.ts'
+import { type Nobody, oneself } from '../nobody.ts'
 
 const run = promisify(execFile)
 export const everboot = resolve(import.meta.dirname, '../../everboot.ts')
@@ -211,13 +212,14 @@ export interface BoardRun {
   stop(): Promise<number | null>
 }
 
-/** @param prefix words before `node`, to run it as somebody else */
+/** @param as who runs it */
 export function startBoard(
   directory: string,
   options: readonly string[] = [],
-  prefix: readonly string[] = [],
+  as: Nobody = oneself,
 ): BoardRun {
-  const argv = [...prefix, process.execPath, everboot, 'emulator', 'run', directory, '--json', ...options]
+  const words = [...as.words, as.path(process.execPath), as.path(everboot)]
+  const argv = [...words, 'emulator', 'run', directory, '--json', ...options]
   const [program = '', ...args] = argv
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const events: Record<string, unknown>[] = []

@@ -2,7 +2,7 @@
  * Wishes of the hub in every order, number and time: one attempt for each that is new, none for any other.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { assignedTo } from '../doubles/publisher.ts'
+import { assignedTo } from '../../proof/publisher.ts'
 import {
   type Factory,
   holds,

@@ -2,17 +2,20 @@
  * What the scenarios of the device share: a world with one board that runs its factory release, and what must
  * hold after each of them.
  */
+import { generateKeyPairSync } from 'node:crypto'
 import { expect } from 'vitest'
 import { readRecord, writeRecordTwice } from '../../core/boot-partition.ts'
 import type { BootRecord } from '../../core/boot-record.ts'
-import type { Fault } from '../../core/errors.ts'
+import { type Fault, orThrow } from '../../core/errors.ts'
 import type { FetchRequest } from '../../core/ports.ts'
 import type { Result } from '../../core/result.ts'
 import { type AssignedRelease, encodeMessage, type Report, type Status } from '../../core/wire/messages.ts'
 import { type DeviceTopic, deviceTopic } from '../../core/wire/topics.ts'
 import type { ReleaseFile } from '../../device/board.ts'
 import type { LocalRequest, LocalStatus } from '../../device/local-request.ts'
-import type { BoardOptions, TestBoard } from '../doubles/board.ts'
+import { type PssSigner, pssSigner } from '../../keys/signer.ts'
+import { realParts, rememberingParts } from '../../proof/adapters/parts.ts'
+import type { BoardOptions, SimBoard } from '../../proof/board.ts'
 import {
   assignedTo,
   type Behaviour,
@@ -20,8 +23,8 @@ import {
   type MakeOptions,
   type Publisher,
   publisher,
-} from '../doubles/publisher.ts'
-import { createWorld, type World } from '../doubles/world.ts'
+} from '../../proof/publisher.ts'
+import { createWorld, type World } from '../../proof/world.ts'
 
 export const minute = 60_000
 export const hour = 60 * minute
@@ -30,7 +33,7 @@ export const name = 'board-1'
 
 export interface Scene {
   readonly world: World
-  readonly board: TestBoard
+  readonly board: SimBoard
   readonly v1: MadeRelease
   /** Makes and publishes a release. */
   release(version: string, behaviour: Behaviour, options?: MakeOptions): Promise<MadeRelease>
@@ -47,14 +50,20 @@ export interface Factory {
 }
 
 export async function makeFactory(options: MakeOptions = {}): Promise<Factory> {
-  const make = publisher()
+  const make = publisher(1, newPssSigner())
   return { publisher: make, v1: await make.make('1', 'healthy', options) }
 }
 
+export interface SceneOptions extends BoardOptions {
+  /** Verification is remembered; for long sweeps. */
+  readonly quick?: boolean
+}
+
 /** A board that runs release 1 and has told the hub so. */
-export async function scene(factory?: Factory, options: BoardOptions = {}): Promise<Scene> {
+export async function scene(factory?: Factory, options: SceneOptions = {}): Promise<Scene> {
   const made = factory ?? (await makeFactory())
-  const world = await createWorld(made.publisher)
+  const parts = options.quick === true ? rememberingParts(made.publisher) : realParts(made.publisher)
+  const world = await createWorld(parts)
   const board = await world.addBoard(name, made.v1, options)
   await board.powerOn()
   await world.time.until(
@@ -83,7 +92,7 @@ export async function scene(factory?: Factory, options: BoardOptions = {}): Prom
 }
 
 /** The boot has come to its verdict. */
-export function settled(board: TestBoard): boolean {
+export function settled(board: SimBoard): boolean {
   return board.log.some((it) => it.event === 'health')
 }
 
@@ -137,7 +146,7 @@ export function essence(record: BootRecord) {
 }
 
 /** Every byte of slot and record, for "unchanged". */
-export async function storageOf(board: TestBoard) {
+export async function storageOf(board: SimBoard) {
   return {
     spare: Buffer.from(board.slots.b.medium()).toString('base64'),
     written: board.slots.b.written(),
@@ -146,7 +155,7 @@ export async function storageOf(board: TestBoard) {
 }
 
 /** The image area of a slot holds exactly the image of a release. */
-export function holds(board: TestBoard, slot: 'a' | 'b', release: MadeRelease): boolean {
+export function holds(board: SimBoard, slot: 'a' | 'b', release: MadeRelease): boolean {
   return Buffer.compare(board.slots[slot].medium(0, release.image.length), release.image) === 0
 }
 
@@ -197,7 +206,7 @@ export async function stillUpdates(at: Scene): Promise<void> {
 }
 
 /** Writes a record as the current one, whatever stood there. */
-export async function plantRecord(board: TestBoard, change: Partial<BootRecord>): Promise<void> {
+export async function plantRecord(board: SimBoard, change: Partial<BootRecord>): Promise<void> {
   const copies = await readRecord(board.bootDisk)
   const record = { ...(await board.record()), ...change }
   await writeRecordTwice(board.bootDisk, copies, record)
@@ -226,4 +235,9 @@ export async function ask(at: Scene, request: LocalRequest): Promise<Result<Loca
 export async function say({ world }: Scene, kind: DeviceTopic, payload: unknown): Promise<void> {
   const bytes = payload instanceof Uint8Array ? payload : Buffer.from(JSON.stringify(payload))
   await world.net.broker.publish({ topic: deviceTopic(name, kind), payload: bytes, qos: 1, retain: false })
+}
+
+function newPssSigner(): PssSigner {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 65537 })
+  return orThrow(pssSigner(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'test key'))
 }

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { encodeJournal } from '../../device/update/journal.ts'
 import { signEnvelope } from '../../keys/envelope.ts'
-import { assignedTo, pieceBytes } from '../doubles/publisher.ts'
+import { assignedTo, pieceBytes } from '../../proof/publisher.ts'
 import {
   holds,
   lastStatus,

@@ -2,9 +2,9 @@
  * Connections that break and hubs that cannot be reached, under the whole agent.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Answer } from '../../bootloader-sim/devices/network.ts'
 import type { FetchRequest } from '../../core/ports.ts'
-import type { Answer } from '../doubles/net.ts'
-import { pieceBytes } from '../doubles/publisher.ts'
+import { pieceBytes } from '../../proof/publisher.ts'
 import {
   type Factory,
   holds,

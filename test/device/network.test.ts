@@ -3,11 +3,11 @@
  * again and how often.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Answer } from '../../bootloader-sim/devices/network.ts'
 import { type ErrorCode, EverbootError, fault } from '../../core/errors.ts'
 import { downloadLimits } from '../../core/limits.ts'
 import type { FetchRequest } from '../../core/ports.ts'
-import type { Answer } from '../doubles/net.ts'
-import { pieceBytes } from '../doubles/publisher.ts'
+import { pieceBytes } from '../../proof/publisher.ts'
 import {
   type Factory,
   holds,

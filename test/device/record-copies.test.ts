@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { readRecord } from '../../core/boot-partition.ts'
 import { type BootRecord, bootPartition, chooseCopy, decodeRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
-import type { TestBoard } from '../doubles/board.ts'
+import type { SimBoard } from '../../proof/board.ts'
 import { type Factory, hour, makeFactory, minute, reported, scene } from './fixtures.ts'
 
 let factory: Factory
@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 
 /** Both copies as they are on the medium now. */
-function copies(board: TestBoard): readonly BootRecord[] {
+function copies(board: SimBoard): readonly BootRecord[] {
   return bootPartition.copyOffsets.map((offset) => {
     const copy = decodeRecord(board.bootDisk.medium(offset, slotLimits.recordCopyBytes))
     expect(copy).not.toBeNull()

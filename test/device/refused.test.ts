@@ -10,7 +10,7 @@ import type { Digest } from '../../core/units.ts'
 import type { AssignedRelease } from '../../core/wire/messages.ts'
 import { encodeSeal } from '../../images/release/seal.ts'
 import { type Signer, signEnvelope } from '../../keys/envelope.ts'
-import { assignedTo, type MadeRelease, type MakeOptions, publisher } from '../doubles/publisher.ts'
+import { assignedTo, type MadeRelease, type MakeOptions, publisher } from '../../proof/publisher.ts'
 import {
   type Factory,
   makeFactory,
@@ -66,7 +66,7 @@ const cases: readonly Case[] = [
     name: 'a release of another publisher',
     code: 'EB-UNKNOWN-KEY',
     async assigned(at) {
-      const theirs = await publisher().make('2', 'healthy')
+      const theirs = await publisher(2).make('2', 'healthy')
       for (const [name, bytes] of theirs.files)
         at.world.net.files.files.set(`/blobs/${theirs.manifest.id}/${name}`, bytes)
       return own(at, theirs)
@@ -137,7 +137,7 @@ const cases: readonly Case[] = [
     code: 'EB-SEAL',
     assigned(at, v2) {
       const { manifest } = v2
-      const seal = encodeSeal({ ...manifest, releaseId: manifest.id }, publisher().sealSigner)
+      const seal = encodeSeal({ ...manifest, releaseId: manifest.id }, publisher(2).sealSigner)
       const change = { seal: Buffer.from(seal).toString('base64') }
       return withManifest(at, v2, resigned(v2, change, [factory.publisher.releaseSigner]))
     },

@@ -3,10 +3,10 @@
  * lives on, tells the truth once, and goes on when it can.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { FileOperation } from '../../bootloader-sim/devices/file-store.ts'
 import { bootPartition } from '../../core/boot-record.ts'
 import { type ErrorCode, raise } from '../../core/errors.ts'
-import type { FileOperation } from '../doubles/memory-files.ts'
-import type { Behaviour } from '../doubles/publisher.ts'
+import type { Behaviour } from '../../proof/publisher.ts'
 import {
   type Factory,
   holds,

@@ -6,7 +6,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { raise } from '../../core/errors.ts'
 import { type SeededRandom, seededRandom } from '../../core/prng.ts'
-import type { Behaviour, MadeRelease } from '../doubles/publisher.ts'
+import type { Behaviour, MadeRelease } from '../../proof/publisher.ts'
 import {
   type Factory,
   holds,

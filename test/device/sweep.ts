@@ -3,8 +3,9 @@
  * Promise: every planned cut really came; after each the story must end as without it (I1-I5, I18).
  */
 import { expect } from 'vitest'
-import type { CutTime, Leftover } from '../doubles/power.ts'
-import type { Behaviour, MadeRelease, MakeOptions } from '../doubles/publisher.ts'
+import type { Leftover } from '../../bootloader-sim/devices/fate.ts'
+import type { CutTime } from '../../bootloader-sim/devices/power.ts'
+import type { Behaviour, MadeRelease, MakeOptions } from '../../proof/publisher.ts'
 import { type Factory, minute, type Scene, scene, theReport } from './fixtures.ts'
 
 export interface Story {

@@ -3,6 +3,7 @@
  * nothing but the right bytes ever stands in the spare slot.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
+import { type FileServer, fileServer } from '../../bootloader-sim/devices/network.ts'
 import { readStamp } from '../../core/boot-partition.ts'
 import { type ErrorCode, errorTable } from '../../core/errors.ts'
 import { downloadLimits, slotLimits } from '../../core/limits.ts'
@@ -12,8 +13,7 @@ import { inlineCodec } from '../../device/adapters/codec.ts'
 import { openBoard } from '../../device/board.ts'
 import { createInstaller, type StepOutcome } from '../../device/update/installer.ts'
 import { emptyJournal } from '../../device/update/journal.ts'
-import { type FileServer, fileServer } from '../doubles/net.ts'
-import { assignedTo, type MadeRelease, pieceBytes } from '../doubles/publisher.ts'
+import { assignedTo, type MadeRelease, pieceBytes } from '../../proof/publisher.ts'
 import { type Factory, makeFactory, name, reported, type Scene, scene, wish } from './fixtures.ts'
 
 let factory: Factory

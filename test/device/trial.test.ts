@@ -2,10 +2,10 @@
  * The trial of a new system and what follows from it: verdicts, hooks, the watchdog, rescue.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
+import { never } from '../../bootloader-sim/devices/mortal.ts'
 import { bootPartition } from '../../core/boot-record.ts'
 import { raise } from '../../core/errors.ts'
 import type { HookName, ProgramResult } from '../../core/ports.ts'
-import { never } from '../doubles/guarded.ts'
 import {
   ask,
   type Factory,

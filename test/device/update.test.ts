@@ -2,7 +2,7 @@
  * Whole updates: real bootloader, agent and hub core in one process, in virtual time.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { TestBoard } from '../doubles/board.ts'
+import type { SimBoard } from '../../proof/board.ts'
 import { type Factory, holds, makeFactory, scene, theReport } from './fixtures.ts'
 
 let factory: Factory
@@ -48,7 +48,7 @@ describe('an update', () => {
 })
 
 /** Runs a good update and does `disturb` at the n-th event of the agent's log. @returns how many events there were */
-async function disturbed(n: number, disturb: (board: TestBoard) => void): Promise<number> {
+async function disturbed(n: number, disturb: (board: SimBoard) => void): Promise<number> {
   const { world, board, release, assign, verdict } = await scene(factory)
   const v2 = await release('2', 'healthy')
   let seen = 0

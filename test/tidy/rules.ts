@@ -48,7 +48,7 @@ const structure: Readonly<Record<string, Rule>> = {
       { 'keys/trust.ts': "import { x } from '../images/release/seal.ts'" },
       { 'core/units.ts': "import { x } from '../keys/trust.ts'" },
       { 'core/units.ts': "export type X = import('../keys/trust.ts').Trust" },
-      { 'device/slots/slot.ts': "import { x } from '../../test/doubles/world.ts'" },
+      { 'device/slots/slot.ts': "import { x } from '../../proof/world.ts'" },
     ],
     keeps: {
       'device/agent.ts': "import { x } from '../images/release/seal.ts'\nimport { y } from './config.ts'",

@@ -11,7 +11,7 @@ import { writeContainer } from '../../../images/release/container.ts'
 import { encodeWraps } from '../../../images/release/wraps.ts'
 import { unwrapKey } from '../../../keys/key-wrap.ts'
 import { verifyEd25519 } from '../../../keys/verify-node.ts'
-import { type MadeRelease, type Publisher, publisher } from '../../doubles/publisher.ts'
+import { type MadeRelease, type Publisher, publisher } from '../../../proof/publisher.ts'
 import { codeOf, type Workshop, workshop } from './real.ts'
 
 let shop: Workshop
@@ -137,7 +137,7 @@ describe('a release file', () => {
     expect(await codeOf(() => openReleaseFile(shop.path('none'), settings))).toBe('EB-FILE')
     expect(await codeOf(() => openReleaseFile(shop.directory, settings))).toBe('EB-FILE')
     const path = await written(await container(mine()))
-    const stranger = { ...settings, trust: publisher().trust }
+    const stranger = { ...settings, trust: publisher(2).trust }
     expect(await codeOf(() => openReleaseFile(path, stranger))).toBe('EB-UNKNOWN-KEY')
   })
 

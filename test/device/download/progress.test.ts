@@ -3,15 +3,16 @@
  * when a download has ended.
  */
 import { describe, expect, it } from 'vitest'
+import { type VirtualTime, virtualTime } from '../../../bootloader-sim/devices/clock.ts'
 import { downloadLimits } from '../../../core/limits.ts'
 import { MiB } from '../../../core/units.ts'
 import { progressKeeper } from '../../../device/download/progress.ts'
-import { type VirtualTime, virtualTime } from '../../doubles/virtual-time.ts'
+import { turn } from '../../../proof/adapters/turn.ts'
 
 const pieceBytes = MiB
 
 function made(flushMs = 0) {
-  const time: VirtualTime = virtualTime(0)
+  const time: VirtualTime = virtualTime(turn, 0)
   const done: string[] = []
   const shown: number[] = []
   let written = 0

@@ -3,6 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { virtualTime } from '../../../bootloader-sim/devices/clock.ts'
 import { EverbootError, fault } from '../../../core/errors.ts'
 import { downloadLimits } from '../../../core/limits.ts'
 import type { FetchResponse, Random } from '../../../core/ports.ts'
@@ -18,7 +19,7 @@ import {
   type TransferFault,
   transferFault,
 } from '../../../device/download/transfer-fault.ts'
-import { virtualTime } from '../../doubles/virtual-time.ts'
+import { turn } from '../../../proof/adapters/turn.ts'
 
 const problem = (of: FaultClass, retryAfterMs: number | null = null): TransferFault =>
   transferFault(of, fault('EB-HTTP-STATUS', 'planted'), retryAfterMs)
@@ -136,7 +137,7 @@ describe('trying again', () => {
     limitMs: number,
     cancelAtMs = Number.POSITIVE_INFINITY,
   ): Promise<Run> {
-    const time = virtualTime(0)
+    const time = virtualTime(turn, 0)
     const cancelling = new AbortController()
     const times: number[] = []
     let gained = 0
@@ -204,7 +205,7 @@ describe('trying again', () => {
 describe('a throttle', () => {
   it('lets one second pass at once and then keeps the rate over any parts', async () => {
     for (const part of [1, 100, 1000, 5000]) {
-      const time = virtualTime(0)
+      const time = virtualTime(turn, 0)
       const slower = throttle(1000, time.clock)
       let done = false
       void (async () => {
@@ -218,7 +219,7 @@ describe('a throttle', () => {
   })
 
   it('does not save up more than a second of rest', async () => {
-    const time = virtualTime(0)
+    const time = virtualTime(turn, 0)
     const slower = throttle(1000, time.clock)
     await time.pass(3_600_000)
     let done = false
@@ -230,7 +231,7 @@ describe('a throttle', () => {
   })
 
   it('without a rate waits for nothing', async () => {
-    const time = virtualTime(0)
+    const time = virtualTime(turn, 0)
     await throttle(null, time.clock)(1e12)
     expect(time.timers()).toBe(0)
   })

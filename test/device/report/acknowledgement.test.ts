@@ -10,7 +10,10 @@ it.each([0, 1, 5, 20])('an update takes no longer when the PUBACK comes %i turns
   await assign(await release('2', 'healthy'))
   const startMs = world.time.nowMs()
   expect(await verdict()).toBe('succeeded')
-  await world.time.until(() => world.store.statusLog.some((it) => it.status.report !== undefined), minute)
+  await world.time.until(
+    () => world.store.tables.statusLog.some((it) => it.status.report !== undefined),
+    minute,
+  )
   // Without a resend: those wait 10 s and more.
   expect(world.time.nowMs() - startMs).toBeLessThan(10_000)
   expect(board.boots).toEqual(['a', 'b'])

@@ -1,6 +1,9 @@
 /**
  * A board with nothing behind it but a journal in memory and a link that tests look into.
  */
+
+import { type VirtualTime, virtualTime } from '../../../bootloader-sim/devices/clock.ts'
+import { type SimFiles, simFiles } from '../../../bootloader-sim/devices/file-store.ts'
 import type { BootRecord } from '../../../core/boot-record.ts'
 import { type Fault, raise } from '../../../core/errors.ts'
 import type { Link, LinkListener, LinkMessage, LogEvent } from '../../../core/ports.ts'
@@ -11,8 +14,7 @@ import { inlineCodec } from '../../../device/adapters/codec.ts'
 import type { Board } from '../../../device/board.ts'
 import { openJournal } from '../../../device/update/journal.ts'
 import { verifyEd25519 } from '../../../keys/verify-node.ts'
-import { type MemoryFiles, memoryFiles } from '../../doubles/memory-files.ts'
-import { type VirtualTime, virtualTime } from '../../doubles/virtual-time.ts'
+import { turn } from '../../../proof/adapters/turn.ts'
 
 export interface FakeLink extends Link {
   readonly published: LinkMessage[]
@@ -30,7 +32,7 @@ export interface Fake {
   readonly board: Board
   readonly link: FakeLink
   readonly time: VirtualTime
-  readonly files: MemoryFiles
+  readonly files: SimFiles
   readonly log: LogEvent[]
   /** The statuses that were published, in order. */
   statuses(): readonly Status[]
@@ -45,8 +47,8 @@ const record: BootRecord = {
   others: new Map(),
 }
 
-export async function fakeBoard(files: MemoryFiles = memoryFiles()): Promise<Fake> {
-  const time = virtualTime(Date.parse('2026-06-01T00:00:00Z'))
+export async function fakeBoard(files: SimFiles = simFiles()): Promise<Fake> {
+  const time = virtualTime(turn, Date.parse('2026-06-01T00:00:00Z'))
   const link = fakeLink()
   const log: LogEvent[] = []
   const unused = (): never => raise('EB-INTERNAL', 'not to be called')

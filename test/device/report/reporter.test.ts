@@ -3,20 +3,20 @@
  * it grows without bound.
  */
 import { describe, expect, it } from 'vitest'
+import { simFiles } from '../../../bootloader-sim/devices/file-store.ts'
 import { raise } from '../../../core/errors.ts'
 import { wireLimits } from '../../../core/limits.ts'
 import { decodeStatus, encodeMessage, type Report } from '../../../core/wire/messages.ts'
 import { createReporter, type Reporter } from '../../../device/report/reporter.ts'
 import { evidenceOf } from '../../../device/report/snapshot.ts'
 import { decodeJournal } from '../../../device/update/journal.ts'
-import { memoryFiles } from '../../doubles/memory-files.ts'
 import { type Fake, fakeBoard } from './fake-board.ts'
 
 const view = { state: 'IDLE' as const, progress: null }
 const report = (seq: number): Report => ({ seq, release: 'r', result: 'ok' })
 const notice = (what: string) => ({ notice: { code: 'EB-HEALTH' as const, what } })
 
-async function made(files = memoryFiles()): Promise<Fake & { reporter: Reporter; heard: () => number }> {
+async function made(files = simFiles()): Promise<Fake & { reporter: Reporter; heard: () => number }> {
   const fake = await fakeBoard(files)
   let heard = 0
   const reporter = createReporter(
@@ -126,7 +126,7 @@ describe('the hub is heard of', () => {
 
 describe('numbers', () => {
   it('only rise, over a hundred restarts with shown and kept statuses', async () => {
-    const files = memoryFiles()
+    const files = simFiles()
     let last = 0
     for (let run = 0; run < 100; run += 1) {
       const fake = await made(files)

@@ -4,7 +4,11 @@
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { fatesOf } from '../../../bootloader-sim/devices/fate.ts'
+import { simFiles } from '../../../bootloader-sim/devices/file-store.ts'
+import { createPower } from '../../../bootloader-sim/devices/power.ts'
 import { raise } from '../../../core/errors.ts'
+import { seededRandom } from '../../../core/prng.ts'
 import type { Digest } from '../../../core/units.ts'
 import {
   decodeJournal,
@@ -13,8 +17,6 @@ import {
   type Journal,
   openJournal,
 } from '../../../device/update/journal.ts'
-import { memoryFiles } from '../../doubles/memory-files.ts'
-import { createPower } from '../../doubles/power.ts'
 
 const full: Journal = {
   v: 1,
@@ -142,7 +144,7 @@ describe('the bytes of a journal', () => {
 describe('a journal file', () => {
   it('is saved as new file, its sync, rename, sync of the directory, in this order', async () => {
     const power = createPower()
-    const { journal } = await openJournal(memoryFiles(power), 0)
+    const { journal } = await openJournal(simFiles(power), 0)
     const before = power.operations.length
     await journal.save((it) => ({ ...it, connection: 7 }))
     expect(power.operations.slice(before)).toEqual([
@@ -158,13 +160,13 @@ describe('a journal file', () => {
       for (let n = 0; n < 4; n += 1) {
         for (const time of ['before', 'after'] as const) {
           const power = createPower()
-          const files = memoryFiles(power)
+          const files = simFiles(power)
           const { journal } = await openJournal(files, 0)
           await journal.save((it) => ({ ...it, connection: 1 }))
           power.cutWhen((_, at) => at === n, time)
           void journal.save((it) => ({ ...it, connection: 2 }))
           await new Promise((resolve) => setImmediate(resolve))
-          files.crash(leftover)
+          files.crash(fatesOf(leftover, files.pending(), seededRandom(n)))
           const { journal: again, lost } = await openJournal(files, 0)
           expect(lost, `${time} ${n}, ${leftover}`).toBeNull()
           expect([1, 2]).toContain(again.current.connection)
@@ -174,7 +176,7 @@ describe('a journal file', () => {
   })
 
   it('becomes current only when it is saved', async () => {
-    const files = memoryFiles()
+    const files = simFiles()
     const { journal } = await openJournal(files, 0)
     for (const operation of ['write', 'syncFile', 'rename', 'syncDir'] as const) {
       files.fault = (it) => {
@@ -190,7 +192,7 @@ describe('a journal file', () => {
   })
 
   it('takes changes one after the other, each on what the one before left', async () => {
-    const files = memoryFiles()
+    const files = simFiles()
     const { journal } = await openJournal(files, 0)
     await Promise.all(
       Array.from({ length: 20 }, () => journal.save((it) => ({ ...it, connection: it.connection + 1 }))),
@@ -199,7 +201,7 @@ describe('a journal file', () => {
   })
 
   it('that is damaged is started anew and said to be lost; a missing one is not lost', async () => {
-    const files = memoryFiles()
+    const files = simFiles()
     expect((await openJournal(files, 0)).lost).toBeNull()
     files.put('journal', Buffer.from('rubbish'))
     const { journal, lost } = await openJournal(files, 0)
@@ -208,7 +210,7 @@ describe('a journal file', () => {
   })
 
   it('leaves nothing of a save that was cut', async () => {
-    const files = memoryFiles()
+    const files = simFiles()
     files.put('journal.new', Buffer.alloc(10_000))
     await openJournal(files, 0)
     expect(files.content('journal.new')).toBeNull()

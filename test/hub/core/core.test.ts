@@ -8,8 +8,8 @@ import type { LinkMessage, LogEvent } from '../../../core/ports.ts'
 import { decodeAck, decodeDesired, encodeMessage } from '../../../core/wire/messages.ts'
 import { parseDeviceTopic } from '../../../core/wire/topics.ts'
 import { createHubCore, type HubCore } from '../../../hub/core/core.ts'
+import { emptyTables, type MemoryStore, memoryStore, type Tables } from '../../../proof/hub-store.ts'
 import { addDevice, presenceOf, register, releaseInfo, rollout, statusOf } from '../fixtures.ts'
-import { emptyTables, type MemoryStore, memoryStore, type Tables } from '../memory-store.ts'
 
 interface World {
   readonly store: MemoryStore

@@ -14,8 +14,8 @@ import { hubLimits } from '../../../core/limits.ts'
 import type { Write } from '../../../hub/core/model.ts'
 import { reduce } from '../../../hub/core/reduce.ts'
 import { openSqliteStore } from '../../../hub/store/adapters/sqlite.ts'
+import { memoryStore } from '../../../proof/hub-store.ts'
 import { addDevice, hubAfter, register, releaseInfo, rollout, saying, statusOf } from '../fixtures.ts'
-import { memoryStore } from '../memory-store.ts'
 
 let directory: string
 beforeEach(() => {

@@ -21,6 +21,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { faultOf } from '../../../core/errors.ts'
 import { type FilesystemPlan, makeFilesystem } from '../../../images/build/adapters/filesystem-image.ts'
 import { ensureHostTools, type FoundTools } from '../../../images/build/adapters/host-tools.ts'
+import { becomeNobody } from '../../nobody.ts'
 
 const modulePath = new URL('../../../images/build/adapters/filesystem-image.ts', import.meta.url).pathname
 let room = ''
@@ -161,8 +162,9 @@ test('a directory that does not exist is a coded error', async () => {
 const root = process.getuid?.() === 0
 if (!root) console.info('skipped: becoming another user needs root')
 test.skipIf(!root)('made by a user who is not root, every file in the image belongs to root', async () => {
+  const nobody = await becomeNobody()
   const code = `
-    const { makeFilesystem } = await import(${JSON.stringify(modulePath)})
+    const { makeFilesystem } = await import(${JSON.stringify(nobody.path(modulePath))})
     const [, directory, kind, out] = process.argv
     const signal = new AbortController().signal
     await makeFilesystem({ directory, kind, bytes: null, fixed: null, signal }, out)`
@@ -172,17 +174,11 @@ test.skipIf(!root)('made by a user who is not root, every file in the image belo
   execFileSync('chown', ['-R', '65534:65534', tree])
   for (const kind of ['ext4', 'squashfs']) {
     const out = join(room, 'out', kind)
-    const as = [
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      process.execPath,
-      '--input-type=module',
-      '-e',
-      code,
-    ]
-    execFileSync('setpriv', [...as, tree, kind, out], { stdio: 'pipe' })
+    const argv = [...nobody.words, nobody.path(process.execPath), '--input-type=module', '-e', code]
+    const [file = '', ...args] = argv
+    execFileSync(file, [...args, tree, kind, out], { stdio: 'pipe' })
   }
+  await nobody.remove()
   for (const path of ['/', '/usr', '/usr/bin/program', '/usr/link', '/lost+found']) {
     expect(debugfs(join(room, 'out', 'ext4'), `stat ${path}`), path).toMatch(/User:\s+0\s+Group:\s+0\s/)
   }

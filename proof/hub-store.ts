@@ -1,9 +1,12 @@
 /**
- * A store that keeps its rows in memory and the log of its commits: what a crash leaves is what was committed.
+ * The hub's store in memory, with the log of its commits.
+ * Promise: what a crash of the hub leaves is what was committed; its tables can be copied at any instant.
+ * Leaves to others: the real one on SQLite (hub/store/adapters).
  */
-import type { Attempt, Device, EvidenceRecord, ReleaseInfo, Rollout, Write } from '../../hub/core/model.ts'
-import type { Snapshot, Store } from '../../hub/store/port.ts'
-import { splitStatus } from '../../hub/store/rows.ts'
+import type { Status } from '../core/wire/messages.ts'
+import type { Attempt, Device, EvidenceRecord, ReleaseInfo, Rollout, Write } from '../hub/core/model.ts'
+import type { Snapshot, Store } from '../hub/store/port.ts'
+import { splitStatus } from '../hub/store/rows.ts'
 
 interface StatusRow {
   readonly life: number
@@ -20,6 +23,8 @@ export interface Tables {
   readonly statuses: Map<string, StatusRow>
   readonly evidences: Map<string, EvidenceRecord & { readonly device: string; readonly life: number }>
   readonly retained: Map<string, Uint8Array>
+  /** Every status that was kept, whole, in the order of keeping. */
+  readonly statusLog: { readonly device: string; readonly status: Status }[]
 }
 
 export interface MemoryStore extends Store {
@@ -57,13 +62,12 @@ export function memoryStore(tables: Tables = emptyTables()): MemoryStore {
     fail() {
       failing = true
     },
-    load: async (): Promise<Snapshot> =>
-      structuredClone({
-        devices: [...tables.devices.values()],
-        releases: [...tables.releases.values()],
-        rollouts: [...tables.rollouts.values()],
-        retained: tables.retained,
-      }),
+    load: async (): Promise<Snapshot> => ({
+      devices: [...tables.devices.values()],
+      releases: [...tables.releases.values()],
+      rollouts: [...tables.rollouts.values()],
+      retained: new Map(tables.retained),
+    }),
     async commit(writes) {
       if (failing) throw new Error('the disk is gone')
       if (!held) return take(writes)
@@ -116,6 +120,22 @@ export function emptyTables(): Tables {
     statuses: new Map(),
     evidences: new Map(),
     retained: new Map(),
+    statusLog: [],
+  }
+}
+
+/** Rows are never changed in place, so copying the tables copies everything. */
+export function copyTables(of: Tables): Tables {
+  return {
+    devices: new Map(of.devices),
+    releases: new Map(of.releases),
+    rollouts: new Map(of.rollouts),
+    attempts: new Map(of.attempts),
+    wraps: new Map(of.wraps),
+    statuses: new Map(of.statuses),
+    evidences: new Map(of.evidences),
+    retained: new Map(of.retained),
+    statusLog: of.statusLog.slice(),
   }
 }
 
@@ -157,6 +177,7 @@ function addStatus(tables: Tables, write: Extract<Write, { kind: 'add-status' }>
   const { bootId, seq } = status
   const key = `${device} ${bootId} ${seq}`
   if (tables.statuses.has(key)) return
+  tables.statusLog.push({ device, status })
   const { body, evidences } = splitStatus(status)
   tables.statuses.set(key, { life, atMs, status: body })
   for (const { kind, ...it } of evidences) {

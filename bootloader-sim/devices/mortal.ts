@@ -10,7 +10,7 @@ export function never<T>(): Promise<T> {
 }
 
 /** The port as the graph sees it. */
-export function guarded<T extends object>(port: T, alive: () => boolean): T {
+export function mortal<T extends object>(port: T, alive: () => boolean): T {
   return new Proxy(port, {
     get(target, name, receiver) {
       const value: unknown = Reflect.get(target, name, receiver)
@@ -38,7 +38,7 @@ export function guarded<T extends object>(port: T, alive: () => boolean): T {
 /** Devices and responses that a port hands out are ports themselves. */
 function inner(value: unknown, alive: () => boolean): unknown {
   const isPort = typeof value === 'object' && value !== null && ('read' in value || 'flush' in value)
-  return isPort && !(value instanceof Uint8Array) ? guarded(value, alive) : value
+  return isPort && !(value instanceof Uint8Array) ? mortal(value, alive) : value
 }
 
 /** Functions, and objects of functions such as listeners. */

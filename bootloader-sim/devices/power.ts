@@ -1,14 +1,11 @@
 /**
- * The power of a test board: every operation that changes storage passes here, is named and counted, and at
- * a planned one the power goes, before the operation or after its effect but before its answer.
+ * The power of a simulated board: every operation that changes something outside the program passes here, is
+ * named and counted, and at a planned one the power goes: before it, or after its effect but before its answer.
  * Promise: from the cut on no operation answers; whoever planned a cut is told that it came.
- * Leaves to others: what is left of unflushed writes (test-disk.ts, memory-files.ts).
+ * Leaves to others: what is left of writes that were not flushed (block-device.ts, file-store.ts).
  */
 
 export type CutTime = 'before' | 'after'
-
-/** What is left of writes that were not flushed: nothing, all, or torn and random parts. */
-export type Leftover = 'lost' | 'kept' | 'torn'
 
 export interface Power {
   /** Names of all operations so far: `slot b write 4096+4096`, `files rename journal`. */
@@ -16,9 +13,11 @@ export interface Power {
   /** Plans a cut at the first operation from now on that matches; `n` counts from 0. */
   cutWhen(match: (name: string, n: number) => boolean, time: CutTime): void
   /** Carries out one operation. */
-  step<T>(name: string, effect: () => T): Promise<T>
+  step<T>(name: string, effect: () => T | Promise<T>): Promise<T>
   /** Called when the power goes. */
   onCut: () => void
+  /** Told of each operation before its effect and, when it has not thrown, after it. */
+  watch: (name: string, time: CutTime) => void
 }
 
 export function createPower(): Power {
@@ -38,14 +37,20 @@ export function createPower(): Power {
     },
     async step(name, effect) {
       operations.push(name)
-      if (planned?.match(name) !== true) return effect()
+      power.watch(name, 'before')
+      if (planned?.match(name) !== true) {
+        const result = await effect()
+        power.watch(name, 'after')
+        return result
+      }
       const { time } = planned
       planned = null
-      if (time === 'after') effect()
+      if (time === 'after') await effect()
       power.onCut()
       return new Promise(() => {})
     },
     onCut: () => {},
+    watch: () => {},
   }
   return power
 }

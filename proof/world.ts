@@ -1,19 +1,44 @@
 /**
  * Boards, hub core and network in one process, in virtual time: the real bootloader, the real agent and the
- * real hub core over port doubles; no socket, no file, no clock.
- * Leaves to others: the board (board.ts), the network (net.ts), releases (publisher.ts).
+ * real hub core over simulated devices; no socket, no file, no clock.
+ * Promise: the same seed and the same calls give the same story; an image of a world, taken at any instant,
+ * can be gone on with as after a loss of power.
+ * Leaves to others: the board (board.ts), the network (devices/network.ts), releases (publisher.ts).
  */
 import { createHash } from 'node:crypto'
-import { orThrow } from '../../core/errors.ts'
-import type { Digest } from '../../core/units.ts'
-import type { Report, Status } from '../../core/wire/messages.ts'
-import { parseDeviceTopic } from '../../core/wire/topics.ts'
-import { createHubCore, type HubCore } from '../../hub/core/core.ts'
-import { type BoardOptions, createBoard, type TestBoard } from './board.ts'
-import { type MemoryStore, memoryStore } from './memory-store.ts'
-import { type Broker, broker, type FileServer, fileServer } from './net.ts'
-import { assignedTo, type MadeRelease, type Publisher, publisher } from './publisher.ts'
-import { type VirtualTime, virtualTime } from './virtual-time.ts'
+import { type Turn, type VirtualTime, virtualTime } from '../bootloader-sim/devices/clock.ts'
+import { type Broker, broker, type FileServer, fileServer } from '../bootloader-sim/devices/network.ts'
+import { orThrow } from '../core/errors.ts'
+import type { LogEvent, PieceCodec } from '../core/ports.ts'
+import type { Digest } from '../core/units.ts'
+import type { Report, Status } from '../core/wire/messages.ts'
+import { parseDeviceTopic } from '../core/wire/topics.ts'
+import { createHubCore, type HubCore } from '../hub/core/core.ts'
+import type { Verify } from '../keys/public-key.ts'
+import { type BoardImage, type BoardOptions, type BoardWorld, createBoard, type SimBoard } from './board.ts'
+import { copyTables, emptyTables, type MemoryStore, memoryStore, type Tables } from './hub-store.ts'
+import { assignedTo, type MadeRelease, type Publisher } from './publisher.ts'
+
+/** What a world is made with. */
+export interface WorldParts {
+  readonly turn: Turn
+  /** Its releases are what boards trust; a publisher may serve many worlds. */
+  readonly publisher: Publisher
+  readonly codec: PieceCodec
+  readonly bootVerify: Verify
+  readonly agentVerify: Verify
+  readonly seed?: number
+}
+
+/** What outlives a cut of all boards: the hub lives on, its outlets are made anew. */
+export interface WorldImage {
+  readonly nowMs: number
+  readonly tables: Tables
+  readonly retained: ReadonlyMap<string, Uint8Array>
+  readonly files: ReadonlyMap<string, Uint8Array>
+  readonly wrappingKeys: ReadonlyMap<string, Uint8Array>
+  readonly bytesSent: number
+}
 
 export interface World {
   readonly time: VirtualTime
@@ -24,7 +49,9 @@ export interface World {
   /** Broker, file server and core are gone; what the store has is kept. */
   stopHub(): void
   startHub(): Promise<void>
-  addBoard(id: string, factory: MadeRelease, options?: BoardOptions): Promise<TestBoard>
+  addBoard(id: string, factory: MadeRelease, options?: BoardOptions): Promise<SimBoard>
+  /** The same board from what it left behind; the hub knows it already. */
+  returnBoard(id: string, image: BoardImage, options?: BoardOptions): Promise<SimBoard>
   publish(release: MadeRelease): Promise<void>
   /** @returns the rollout's id */
   rollOut(release: MadeRelease, devices: readonly string[], throttle?: number): Promise<string>
@@ -35,15 +62,24 @@ export interface World {
   statuses(device: string): readonly Status[]
   /** All final reports among them. */
   reports(device: string): readonly Report[]
+  image(): WorldImage
+  /** Called at each log event of the hub. */
+  onLog: (event: LogEvent) => void
 }
 
-/** @param make its releases are what boards trust; a publisher may serve many worlds */
-export async function createWorld(make: Publisher = publisher()): Promise<World> {
-  const time = virtualTime(Date.parse('2026-06-01T00:00:00Z'))
+/** 2026-06-01, as ms since 1970. */
+const wallStartMs = 1_780_272_000_000
+
+export async function createWorld(parts: WorldParts, from?: WorldImage): Promise<World> {
+  const { publisher } = parts
+  const time = virtualTime(parts.turn, wallStartMs, from?.nowMs ?? 0)
   const wire = broker(time.soon)
   const server = fileServer(time.clock)
-  const store = memoryStore()
-  const wrappingKeys = new Map<string, Uint8Array>()
+  for (const [path, bytes] of from?.files ?? []) server.files.set(path, bytes)
+  for (const [topic, payload] of from?.retained ?? []) wire.retained.set(topic, payload)
+  server.sent = from?.bytesSent ?? 0
+  const store = memoryStore(from === undefined ? emptyTables() : copyTables(from.tables))
+  const wrappingKeys = new Map(from?.wrappingKeys ?? [])
   let hub = await newCore()
 
   async function newCore(): Promise<HubCore> {
@@ -51,7 +87,7 @@ export async function createWorld(make: Publisher = publisher()): Promise<World>
       {
         store,
         clock: time.clock,
-        events: { emit: () => {} },
+        events: { emit: (event) => world.onLog(event) },
         outlet: { publish: (message) => wire.publish(message), cut: () => {} },
         fatal: (it) => {
           throw new Error(it.what)
@@ -65,13 +101,24 @@ export async function createWorld(make: Publisher = publisher()): Promise<World>
     }
     return core
   }
-  const statuses = (device: string): readonly Status[] =>
-    store.statusLog.filter((it) => it.device === device).map((it) => it.status)
-  return {
+  const around: BoardWorld = {
     time,
-    publisher: make,
+    publisher,
+    broker: wire,
+    server,
+    seed: parts.seed ?? 0,
+    bootVerify: parts.bootVerify,
+    agentVerify: parts.agentVerify,
+    codec: parts.codec,
+  }
+  const statuses = (device: string): readonly Status[] =>
+    store.tables.statusLog.filter((it) => it.device === device).map((it) => it.status)
+  const world: World = {
+    time,
+    publisher,
     net: { broker: wire, files: server },
     store,
+    onLog: () => {},
     hub: () => hub,
     stopHub() {
       wire.setUp(false)
@@ -84,14 +131,14 @@ export async function createWorld(make: Publisher = publisher()): Promise<World>
       wire.setUp(true)
     },
     async addBoard(id, factory, options) {
-      const around = { time, publisher: make, broker: wire, server }
-      const board = await createBoard(id, factory, around, options)
+      const board = await createBoard(id, { factory }, around, options)
       wrappingKeys.set(id, board.wrappingKey)
       const tokenSha256 = createHash('sha256').update(id).digest('hex')
       const atMs = time.clock.wallMs()
       orThrow(await hub.handle({ kind: 'add-device', device: id, tokenSha256, renew: false, atMs }))
       return board
     },
+    returnBoard: (id, image, options) => createBoard(id, { image }, around, options),
     async publish(release) {
       for (const [name, bytes] of release.files)
         server.files.set(`/blobs/${release.manifest.id}/${name}`, bytes)
@@ -117,7 +164,16 @@ export async function createWorld(make: Publisher = publisher()): Promise<World>
       statuses(device)
         .map((it) => it.report)
         .filter((it) => it !== undefined),
+    image: () => ({
+      nowMs: time.nowMs(),
+      tables: copyTables(store.tables),
+      retained: new Map(wire.retained),
+      files: server.files,
+      wrappingKeys: new Map(wrappingKeys),
+      bytesSent: server.sent,
+    }),
   }
+  return world
 }
 
 function registration(release: MadeRelease, wrappingKeys: ReadonlyMap<string, Uint8Array>, atMs: number) {

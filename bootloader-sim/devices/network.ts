@@ -13,13 +13,13 @@ import type {
   LinkListener,
   LinkMessage,
 } from '../../core/ports.ts'
-import { never } from './guarded.ts'
+import { never } from './mortal.ts'
 
 export interface Broker {
   /** What the hub says. */
   publish(message: LinkMessage): Promise<void>
   /** A connection for one device. */
-  link(clientId: string): TestLink
+  link(clientId: string): SimLink
   /** Gets all that devices say. */
   onDevice: (topic: string, payload: Uint8Array) => Promise<void>
   readonly retained: Map<string, Uint8Array>
@@ -34,7 +34,7 @@ export interface Broker {
   cut(clientId: string): void
 }
 
-export interface TestLink extends Link {
+export interface SimLink extends Link {
   /** The device is gone without a word: its will is published. */
   vanish(): void
 }

@@ -1,18 +1,21 @@
 /**
  * A publisher in memory: keys, and releases whose image says in its first block how it will behave.
+ * Promise: same seed and same calls, same keys and bytes (Ed25519 signatures have no chance in them).
+ * Leaves to others: the RSA key of the kindle profile, which cannot be made from a seed.
  */
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
-import { orThrow } from '../../core/errors.ts'
-import type { Digest } from '../../core/units.ts'
-import type { AssignedRelease } from '../../core/wire/messages.ts'
-import { memorySource } from '../../images/release/byte-source.ts'
-import type { Manifest } from '../../images/release/manifest.ts'
-import { compressPiece } from '../../images/release/piece.ts'
-import { derivedSecrets } from '../../images/release/secrets.ts'
-import { writeRelease } from '../../images/release/writer.ts'
-import { wrapKey } from '../../keys/key-wrap.ts'
-import { ed25519Signer, type KeySigner, type PssSigner, pssSigner } from '../../keys/signer.ts'
-import type { Trust } from '../../keys/trust.ts'
+import { createHash } from 'node:crypto'
+import { orThrow, raise } from '../core/errors.ts'
+import { type SeededRandom, seededRandom } from '../core/prng.ts'
+import type { Digest } from '../core/units.ts'
+import type { AssignedRelease } from '../core/wire/messages.ts'
+import { memorySource } from '../images/release/byte-source.ts'
+import type { Manifest } from '../images/release/manifest.ts'
+import { compressPiece } from '../images/release/piece.ts'
+import { derivedSecrets } from '../images/release/secrets.ts'
+import { writeRelease } from '../images/release/writer.ts'
+import { wrapKey } from '../keys/key-wrap.ts'
+import { ed25519Signer, type KeySigner, type PssSigner } from '../keys/signer.ts'
+import type { Trust } from '../keys/trust.ts'
 
 /** How a system behaves once it is started. */
 export type Behaviour = 'healthy' | 'sick' | 'hang' | 'no hub'
@@ -47,20 +50,17 @@ export interface MakeOptions {
   readonly profile?: 'standard' | 'kindle'
   /** Names of further images beside `rootfs`. */
   readonly more?: readonly string[]
+  /** zstd level; 0 stores pieces as they are, so that bytes do not depend on the version of zstd. */
+  readonly level?: number
 }
 
 export const pieceBytes = 4096
 
-export function publisher(): Publisher {
-  const release = newSigner()
-  const seal = newSigner()
-  const rsa = new Map<string, string>()
-  let rsaSigner: PssSigner | null = null
-  const pss = (): PssSigner => {
-    rsaSigner ??= newPssSigner()
-    rsa.set(rsaSigner.keyId, rsaSigner.publicPem)
-    return rsaSigner
-  }
+export function publisher(seed = 1, rsaSigner: PssSigner | null = null): Publisher {
+  const random = seededRandom(seed)
+  const release = newSigner(random)
+  const seal = newSigner(random)
+  const rsa = new Map(rsaSigner === null ? [] : [[rsaSigner.keyId, rsaSigner.publicPem]])
   const ring = (signer: KeySigner) => ({
     keys: new Map([[signer.keyId, Buffer.from(signer.publicKey.keyval.public, 'hex') as Uint8Array]]),
     threshold: 1,
@@ -70,12 +70,13 @@ export function publisher(): Publisher {
     releaseSigner: release,
     sealSigner: seal,
     async make(version, behaviour, options = {}) {
-      const { pieces = 16, plain = false, profile = 'standard', more = [] } = options
-      const image = imageOf(version, behaviour, pieces, plain)
+      const { pieces = 16, plain = false, profile = 'standard', more = [], level = 1 } = options
+      if (profile === 'kindle' && rsaSigner === null) raise('EB-KEY', 'this publisher has no RSA key')
+      const image = imageOf(random, version, behaviour, { pieces, plain })
       const files = new Map<string, Uint8Array>()
       const images = new Map<string, Uint8Array>([
         ['rootfs', image],
-        ...more.map((name) => [name, randomBytes(pieceBytes * 3)] as const),
+        ...more.map((name) => [name, bytesOf(random, pieceBytes * 3)] as const),
       ])
       const made = await writeRelease(
         {
@@ -87,11 +88,11 @@ export function publisher(): Publisher {
           profile,
           suite: profile === 'kindle' ? 'aes-256-cbc' : 'chacha20-poly1305',
           pieceBytes,
-          level: 1,
+          level,
         },
         [...images].map(([name, bytes]) => ({ name, source: memorySource(bytes, name) })),
         {
-          secrets: derivedSecrets(version, { version, behaviour, salt: randomBytes(8).toString('hex') }),
+          secrets: derivedSecrets(version, { version, behaviour, salt: random.uint32() }),
           compress: async (raw, level) => compressPiece(raw, level),
           files: {
             async create(name) {
@@ -104,7 +105,7 @@ export function publisher(): Publisher {
           },
           releaseSigner: release,
           sealSigner: seal,
-          rsaSigner: profile === 'kindle' ? pss() : null,
+          rsaSigner: profile === 'kindle' ? rsaSigner : null,
           progress: () => {},
         },
       )
@@ -135,8 +136,15 @@ export function assignedTo(release: MadeRelease, wrappingKey: Uint8Array): Assig
   }
 }
 
-function imageOf(version: string, behaviour: Behaviour, pieces: number, plain: boolean): Uint8Array {
-  const image = plain ? Buffer.alloc(pieces * pieceBytes, version) : randomBytes(pieces * pieceBytes)
+function imageOf(
+  random: SeededRandom,
+  version: string,
+  behaviour: Behaviour,
+  { pieces, plain }: { readonly pieces: number; readonly plain: boolean },
+): Uint8Array {
+  const image = plain
+    ? Buffer.alloc(pieces * pieceBytes, version)
+    : Buffer.from(bytesOf(random, pieces * pieceBytes))
   image.fill(0, 0, pieceBytes)
   image.write(`${version} ${behaviour.replace(' ', '-')}`)
   // A run of zeros in the middle, as real images have.
@@ -145,12 +153,17 @@ function imageOf(version: string, behaviour: Behaviour, pieces: number, plain: b
   return image
 }
 
-function newSigner(): KeySigner {
-  const { privateKey } = generateKeyPairSync('ed25519')
-  return orThrow(ed25519Signer(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'test key'))
+export function bytesOf(random: SeededRandom, count: number): Uint8Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.ceil(count / 4))
+  for (let index = 0; index < words.length; index += 1) words[index] = random.uint32()
+  return new Uint8Array(words.buffer, 0, count)
 }
 
-function newPssSigner(): PssSigner {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 65537 })
-  return orThrow(pssSigner(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'test key'))
+/** RFC 8410: what comes before the 32 bytes of a private key in PKCS #8. */
+const pkcs8Head = '302e020100300506032b657004220420'
+
+function newSigner(random: SeededRandom): KeySigner {
+  const der = Buffer.concat([Buffer.from(pkcs8Head, 'hex'), bytesOf(random, 32)])
+  const pem = `-----BEGIN PRIVATE KEY-----\n${der.toString('base64')}\n-----END PRIVATE KEY-----\n`
+  return orThrow(ed25519Signer(pem, 'a key of the simulation'))
 }

@@ -1,0 +1,25 @@
+/**
+ * The parts that a world is made with when it does not matter: the real verifiers and codec, a real turn.
+ */
+import { verifyNoble } from '../../bootloader-sim/verify-noble.ts'
+import { inlineCodec } from '../../device/adapters/codec.ts'
+import { verifyEd25519 } from '../../keys/verify-node.ts'
+import { rememberingCodec, rememberingVerify } from '../memo.ts'
+import type { Publisher } from '../publisher.ts'
+import type { WorldParts } from '../world.ts'
+import { turn } from './turn.ts'
+
+export function realParts(publisher: Publisher): WorldParts {
+  return { turn, publisher, codec: inlineCodec, bootVerify: verifyNoble, agentVerify: verifyEd25519 }
+}
+
+/** For the same work tens of thousands of times: what was verified before is remembered. */
+export function rememberingParts(publisher: Publisher): WorldParts {
+  return {
+    turn,
+    publisher,
+    codec: rememberingCodec(inlineCodec),
+    bootVerify: rememberingVerify(verifyNoble),
+    agentVerify: rememberingVerify(verifyEd25519),
+  }
+}

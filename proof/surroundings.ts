@@ -1,0 +1,37 @@
+/**
+ * What surrounds the agent on a simulated board: hardware ids, programs, hooks, the clock, the doors to its
+ * disks. Each can be made to fail as the adapter would.
+ * Leaves to others: the board itself (board.ts).
+ */
+import { raise } from '../core/errors.ts'
+import type { HookName, ProgramResult } from '../core/ports.ts'
+import type { SlotId } from '../core/units.ts'
+import type { ReleaseFile } from '../device/board.ts'
+import type { Behaviour } from './publisher.ts'
+
+export interface Surroundings {
+  probe: (behaviour: Behaviour) => number | null | Promise<number | null>
+  run: (argv: readonly string[]) => ProgramResult
+  hook: (name: HookName, environment: Readonly<Record<string, string>>) => ProgramResult | null
+  hardware: readonly string[]
+  /** May throw what the adapter would throw. */
+  openSlot: (slot: SlotId, image: string, mode: 'read' | 'exclusive') => void
+  openBoot: () => void
+  reboot: () => void
+  wallMs: (trueMs: number) => number
+  openReleaseFile: (path: string) => Promise<ReleaseFile>
+}
+
+export function allWell(): Surroundings {
+  return {
+    probe: (behaviour) => (behaviour === 'sick' ? 503 : 200),
+    run: () => ({ status: 0, timedOut: false, output: '' }),
+    hook: () => null,
+    hardware: ['sim'],
+    openSlot: () => {},
+    openBoot: () => {},
+    reboot: () => {},
+    wallMs: (trueMs) => trueMs,
+    openReleaseFile: async (path) => raise('EB-FILE', `${path} does not exist`),
+  }
+}
