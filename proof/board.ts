@@ -104,6 +104,10 @@ export interface SimBoard {
   onLog: (event: LogEvent) => void
   /** Called at each decision of the bootloader. */
   onBoot: (outcome: BootOutcome) => void
+  /** Called when the power has gone and fate has decided. */
+  onCrash: () => void
+  /** Called when the agent is killed. */
+  onKill: () => void
 }
 
 /** @param from the release that the factory wrote, or what another board left behind */
@@ -146,6 +150,8 @@ class Board implements SimBoard {
   onEnd = (): void => {}
   onLog: SimBoard['onLog'] = () => {}
   onBoot: SimBoard['onBoot'] = () => {}
+  onCrash = (): void => {}
+  onKill = (): void => {}
   behaves: SimBoard['behaves'] = (_, behaviour) => behaviour
   bootId = ''
   readonly #world: BoardWorld
@@ -218,6 +224,7 @@ class Board implements SimBoard {
     const random = this.#random()
     const fates = typeof leftover === 'string' ? fatesOf(leftover, this.storage.pending(), random) : leftover
     this.storage.crash(fates)
+    this.onCrash()
   }
 
   async powerOn(): Promise<void> {
@@ -261,6 +268,7 @@ class Board implements SimBoard {
   killAgent(): void {
     if (this.#agent === null) return
     this.#generation += 1
+    this.onKill()
     this.#agent = null
     this.#link?.vanish()
     const alive = this.#aliveNow()

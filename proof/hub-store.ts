@@ -37,6 +37,8 @@ export interface MemoryStore extends Store {
   release(): boolean
   /** From now on every commit fails. */
   fail(): void
+  /** Told of each status that was not known before. */
+  onStatus: (device: string, status: Status) => void
 }
 
 export function memoryStore(tables: Tables = emptyTables()): MemoryStore {
@@ -46,10 +48,11 @@ export function memoryStore(tables: Tables = emptyTables()): MemoryStore {
   let failing = false
   const take = (writes: readonly Write[]): void => {
     log.push(writes)
-    for (const write of writes) apply(tables, write)
+    for (const write of writes) apply(tables, write, store)
   }
-  return {
+  const store: MemoryStore = {
     tables,
+    onStatus: () => {},
     log,
     hold(on) {
       held = on
@@ -108,6 +111,7 @@ export function memoryStore(tables: Tables = emptyTables()): MemoryStore {
         .map(({ device: _device, life: _life, ...it }) => it),
     close: async () => undefined,
   }
+  return store
 }
 
 export function emptyTables(): Tables {
@@ -139,13 +143,13 @@ export function copyTables(of: Tables): Tables {
   }
 }
 
-function apply(tables: Tables, write: Write): void {
+function apply(tables: Tables, write: Write, store: MemoryStore): void {
   switch (write.kind) {
     case 'put-device':
       tables.devices.set(write.device.id, write.device)
       return
     case 'add-status':
-      addStatus(tables, write)
+      addStatus(tables, write, store)
       return
     case 'put-release':
       tables.releases.set(write.release.id, write.release)
@@ -172,12 +176,13 @@ function apply(tables: Tables, write: Write): void {
   }
 }
 
-function addStatus(tables: Tables, write: Extract<Write, { kind: 'add-status' }>): void {
+function addStatus(tables: Tables, write: Extract<Write, { kind: 'add-status' }>, store: MemoryStore): void {
   const { device, life, atMs, status } = write
   const { bootId, seq } = status
   const key = `${device} ${bootId} ${seq}`
   if (tables.statuses.has(key)) return
   tables.statusLog.push({ device, status })
+  store.onStatus(device, status)
   const { body, evidences } = splitStatus(status)
   tables.statuses.set(key, { life, atMs, status: body })
   for (const { kind, ...it } of evidences) {

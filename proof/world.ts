@@ -65,6 +65,12 @@ export interface World {
   image(): WorldImage
   /** Called at each log event of the hub. */
   onLog: (event: LogEvent) => void
+  /** Called when the hub has committed a status that it had not. */
+  onKept: (device: string, status: Status) => void
+  /** Called with what the hub says to devices. */
+  onSaid: (topic: string, payload: Uint8Array) => void
+  /** Called when a new hub has loaded what the one before had committed. */
+  onRestart: () => void
 }
 
 /** 2026-06-01, as ms since 1970. */
@@ -88,7 +94,13 @@ export async function createWorld(parts: WorldParts, from?: WorldImage): Promise
         store,
         clock: time.clock,
         events: { emit: (event) => world.onLog(event) },
-        outlet: { publish: (message) => wire.publish(message), cut: () => {} },
+        outlet: {
+          publish(message) {
+            world.onSaid(message.topic, message.payload)
+            return wire.publish(message)
+          },
+          cut: () => {},
+        },
         fatal: (it) => {
           throw new Error(it.what)
         },
@@ -119,6 +131,9 @@ export async function createWorld(parts: WorldParts, from?: WorldImage): Promise
     net: { broker: wire, files: server },
     store,
     onLog: () => {},
+    onKept: () => {},
+    onSaid: () => {},
+    onRestart: () => {},
     hub: () => hub,
     stopHub() {
       wire.setUp(false)
@@ -126,6 +141,7 @@ export async function createWorld(parts: WorldParts, from?: WorldImage): Promise
     },
     async startHub() {
       hub = await newCore()
+      world.onRestart()
       await hub.republish()
       server.up = true
       wire.setUp(true)
@@ -173,6 +189,7 @@ export async function createWorld(parts: WorldParts, from?: WorldImage): Promise
       bytesSent: server.sent,
     }),
   }
+  store.onStatus = (device, status) => world.onKept(device, status)
   return world
 }
 

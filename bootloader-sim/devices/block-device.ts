@@ -43,6 +43,8 @@ export interface SimDisk extends BlockDevice {
   plant(offset: number, bytes: Uint8Array): void
   /** Bytes of all writes so far. */
   written(): number
+  /** Another number whenever the medium may have changed. */
+  version(): number
   readonly faults: DiskFaults
   /** Told of each write that takes effect. */
   onWrite: (offset: number, bytes: Uint8Array) => void
@@ -66,6 +68,7 @@ export function simDisk(name: string, sizeBytes: number, sectorBytes: number, po
   let view: Page[] = medium.slice()
   let unflushed: Unflushed[] = []
   let written = 0
+  let version = 0
   const check = (offset: number, bytes: number): void => {
     const aligned = offset % sectorBytes === 0 && bytes % sectorBytes === 0
     assert(aligned, `${name}: ${offset}+${bytes} is not aligned to ${sectorBytes}`)
@@ -92,6 +95,7 @@ export function simDisk(name: string, sizeBytes: number, sectorBytes: number, po
       throw caught
     }
     for (const { offset, bytes } of unflushed) put(medium, offset, bytes)
+    if (unflushed.length > 0) version += 1
     unflushed = []
   }
   const it: SimDisk = {
@@ -128,12 +132,14 @@ export function simDisk(name: string, sizeBytes: number, sectorBytes: number, po
       })),
     image: () => ({ medium: medium.slice(), unflushed: unflushed.slice() }),
     restore(image) {
+      version += 1
       medium = image.medium.slice()
       unflushed = image.unflushed.slice()
       view = medium.slice()
       for (const { offset, bytes } of unflushed) put(view, offset, bytes)
     },
     crash(fates) {
+      version += 1
       unflushed.forEach(({ offset, bytes }, index) => {
         const half = Math.ceil(bytes.length / sectorBytes / 2) * sectorBytes
         const fate = fates[index] ?? 'lost'
@@ -149,11 +155,13 @@ export function simDisk(name: string, sizeBytes: number, sectorBytes: number, po
       it.plant(offset, Uint8Array.of((byte[0] ?? 0) ^ 0x10))
     },
     plant(offset, bytes) {
+      version += 1
       put(medium, offset, new Uint8Array(bytes))
       view = medium.slice()
       for (const one of unflushed) put(view, one.offset, one.bytes)
     },
     written: () => written,
+    version: () => version,
   }
   return it
 }

@@ -160,7 +160,7 @@ export interface FileServer extends Fetch {
   /** Changes an answer before it is sent, or throws. */
   bend: (request: FetchRequest, answer: Answer) => void
   /** Told of each part that is handed out. */
-  onPart: (url: string) => void
+  onPart: (url: string, bytes: number) => void
 }
 
 const origin = 'https://hub'
@@ -236,7 +236,7 @@ function responseOf(
       const part = new Uint8Array(body.subarray(at, end))
       at = end
       server.sent += part.length
-      server.onPart(url)
+      server.onPart(url, part.length)
       return part
     },
     cancel() {

@@ -16,8 +16,10 @@ export interface Power {
   step<T>(name: string, effect: () => T | Promise<T>): Promise<T>
   /** Called when the power goes. */
   onCut: () => void
-  /** Told of each operation before its effect and, when it has not thrown, after it. */
-  watch: (name: string, time: CutTime) => void
+  /** Told of each operation before its effect. */
+  onBegin: (name: string) => void
+  /** Told of each operation after its effect, when it has not failed. */
+  onDone: (name: string) => void
 }
 
 export function createPower(): Power {
@@ -37,20 +39,24 @@ export function createPower(): Power {
     },
     async step(name, effect) {
       operations.push(name)
-      power.watch(name, 'before')
+      power.onBegin(name)
       if (planned?.match(name) !== true) {
         const result = await effect()
-        power.watch(name, 'after')
+        power.onDone(name)
         return result
       }
       const { time } = planned
       planned = null
-      if (time === 'after') await effect()
+      if (time === 'after') {
+        await effect()
+        power.onDone(name)
+      }
       power.onCut()
       return new Promise(() => {})
     },
     onCut: () => {},
-    watch: () => {},
+    onBegin: () => {},
+    onDone: () => {},
   }
   return power
 }
