@@ -4,7 +4,7 @@
 ARCH := $(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test check format build bench clean
+.PHONY: help setup demo test coverage check format build bench clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -29,6 +29,11 @@ demo: setup
 test: check
 	@node test/host-tools.ts
 	@vitest run $(TESTS)
+
+## make coverage  every branch of the modules that decide what boots (make test includes it)
+coverage: setup
+	@node test/host-tools.ts
+	@vitest run --config coverage.config.ts
 
 ## make check   format, lint and types
 check: setup

@@ -149,8 +149,11 @@ export function atPowerOn(
 }
 
 /** What is known after a step. @param done the verdict of a look; of a write, whether the medium kept it. */
-export function after(known: Knowledge, step: Step, done: Verdict | boolean): Knowledge {
-  if (step.do === 'start' || step.do === 'stop') return known
+export function after(
+  known: Knowledge,
+  step: Exclude<Step, { do: 'start' | 'stop' }>,
+  done: Verdict | boolean,
+): Knowledge {
   if (step.do === 'look') {
     assert(typeof done !== 'boolean', 'a look gives a verdict')
     return { ...known, verdicts: { ...known.verdicts, [step.slot]: done } }
@@ -172,8 +175,7 @@ export function selectable(slot: SlotState, floor: number): boolean {
 
 /** The slot to go on with, or null when nobody is left. */
 function candidate(known: Knowledge): SlotId | null {
-  const { record } = known
-  if (record === null) return null
+  const record = present(known.record, 'record')
   const order = [record.priority, otherSlot(record.priority)]
   const left = order.filter((slot) => known.verdicts[slot]?.verified !== false)
   if (!known.writable) {

@@ -45,8 +45,7 @@ export function decodeEnvironment(block: Uint8Array): ReadonlyMap<string, string
 export function encodeEnvironment(variables: ReadonlyMap<string, string>, size: number): Uint8Array | null {
   assert(size > checksumBytes + 1, `block of ${size} bytes`)
   let text = ''
-  for (const key of [...variables.keys()].sort()) {
-    const value = variables.get(key) ?? ''
+  for (const [key, value] of [...variables].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (!keyForm.test(key) || !valueForm.test(value)) return null
     text += `${key}=${value}\0`
   }

@@ -4,8 +4,8 @@
  * the verity root in a seal whose signature holds.
  * Leaves to others: writing (slot-writer.ts), what follows from it (update/boot-rules.ts).
  */
-
 import { readWhole } from '../../core/block-io.ts'
+import { EverbootError } from '../../core/errors.ts'
 import type { BlockDevice, Disks } from '../../core/ports.ts'
 import { blockBytes, type SlotId } from '../../core/units.ts'
 import { openSeal, type Seal } from '../../images/release/seal.ts'
@@ -49,8 +49,9 @@ export async function isIntact(disks: Disks, slot: SlotId, seal: Seal): Promise<
       if (image.paddedBytes > device.sizeBytes) return false
       const root = await rootOf(device, image.paddedBytes)
       if (root !== image.verityRoot) return false
-    } catch {
-      return false
+    } catch (caught) {
+      if (caught instanceof EverbootError) return false
+      throw caught
     } finally {
       await device.close()
     }

@@ -5,6 +5,7 @@
  * first final report of the newest life. The acknowledgement follows the commit, for repetitions too.
  * Leaves to others: rollouts' counts (../rollouts/machine.ts), the database (../store).
  */
+import { present } from '../../core/assert.ts'
 import { fault } from '../../core/errors.ts'
 import { hubLimits } from '../../core/limits.ts'
 import { fail, ok } from '../../core/result.ts'
@@ -113,8 +114,8 @@ function countChanges(
   let { rollouts } = state
   const writes: Write[] = []
   after.forEach((attempt, index) => {
-    const old = before[index]
-    if (old === undefined || old === attempt) return
+    const old = present(before[index], 'attempt before the status')
+    if (old === attempt) return
     const rollout = rollouts.get(attempt.rollout)
     if (rollout === undefined) return
     writes.push({ kind: 'put-attempt', attempt })

@@ -6,6 +6,7 @@
  * one that counts (newest life, then lowest seq).
  * Leaves to others: who gets the release (../core/desired.ts), waves.
  */
+import { assert } from '../../core/assert.ts'
 import type { Status } from '../../core/wire/messages.ts'
 import type { Attempt, AttemptState, Rollout, StatusOrder } from '../core/model.ts'
 
@@ -27,9 +28,9 @@ export function attemptAfter(attempt: Attempt, status: Status, order: StatusOrde
   return attempt
 }
 
-/** A newer rollout takes the device; an attempt that has a verdict keeps it. */
+/** A newer rollout takes the device. @param attempt is open: one that has a verdict keeps it. */
 export function supersede(attempt: Attempt, by: string, atMs: number): Attempt {
-  if (!isOpen(attempt.state)) return attempt
+  assert(isOpen(attempt.state), `attempt of ${attempt.rollout} is ${attempt.state}`)
   return { ...attempt, state: 'superseded', code: 'EB-CANCELLED', what: `superseded by rollout ${by}`, atMs }
 }
 

@@ -45,6 +45,7 @@ describe('boot partition', () => {
   it('has no record on an empty medium', async () => {
     const copies = await readRecord(memoryDevice(4 * MiB))
     expect(copies).toEqual({ copies: [null, null], current: null })
+    expect(currentRecord(copies)).toBeNull()
     expect(await readStamp(memoryDevice(4 * MiB))).toBeNull()
   })
 

@@ -95,6 +95,23 @@ test.each<[string, (view: DataView, bytes: Uint8Array) => void]>([
   expect(codeOf(area(signedNonsense(change)))).toBe('EB-SEAL')
 })
 
+test('texts fill their fields to the last byte', () => {
+  const [name, image] = ['n'.repeat(32), seal.images[0]]
+  if (image === undefined) throw new Error('no image')
+  const full: Seal = {
+    ...seal,
+    releaseId: 'r'.repeat(64),
+    product: 'p'.repeat(32),
+    version: 'v'.repeat(32),
+    images: [{ ...image, name }],
+  }
+  expect(openSeal(encodeSeal(full, signer), ring, verifyEd25519)).toEqual({ ok: true, value: full })
+  expect(() => encodeSeal({ ...full, releaseId: 'r'.repeat(65) }, signer)).toThrow(RangeError)
+  expect(() => encodeSeal({ ...full, images: [{ ...image, name: 'n'.repeat(33) }] }, signer)).toThrow(
+    RangeError,
+  )
+})
+
 test('a floor is kept, and none is told from 0', () => {
   for (const floorAfterCommit of [null, 0, 1, slotLimits.numberMax]) {
     const opened = openSeal(encodeSeal({ ...seal, floorAfterCommit }, signer), ring, verifyEd25519)

@@ -1,14 +1,13 @@
-/** Releases written, read back and put into slots: every size, suite and kind of piece. */
+/** Releases written and read back: every size, suite and kind of piece. */
 import { createHash, hash, randomBytes } from 'node:crypto'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { faultOf } from '../../core/errors.ts'
-import { releaseLimits, slotLimits } from '../../core/limits.ts'
+import { releaseLimits } from '../../core/limits.ts'
 import type { ByteSource } from '../../images/release/byte-source.ts'
 import { memorySource } from '../../images/release/byte-source.ts'
 import { entriesPerPage } from '../../images/release/index-page.ts'
 import { compressPiece } from '../../images/release/piece.ts'
-import { sealOf } from '../../images/release/piece-task.ts'
 import {
   indexPages,
   type Release,
@@ -16,14 +15,10 @@ import {
   verifyClosed,
   verifyContent,
 } from '../../images/release/reader.ts'
-import { openSeal } from '../../images/release/seal.ts'
 import { derivedSecrets, derivedUuid, randomSecrets } from '../../images/release/secrets.ts'
-import { sealOffset, slotBytesNeeded } from '../../images/release/slot-layout.ts'
-import { writeSlot } from '../../images/release/slot-writer.ts'
-import { treeBytes, verityBuilder } from '../../images/release/verity.ts'
+import { verityBuilder } from '../../images/release/verity.ts'
 import { measureImage, writeRelease } from '../../images/release/writer.ts'
 import { verifyEd25519 } from '../../keys/verify-node.ts'
-import { memoryDevice } from '../core/memory-device.ts'
 import {
   kindle,
   type MadeRelease,
@@ -264,63 +259,6 @@ test('a source that reads in crumbs gives the same release', async () => {
   })
   for (const [name, bytes] of whole.files)
     expect(Buffer.compare(files.get(name) ?? new Uint8Array(), bytes), name).toBe(0)
-})
-
-test('the tree of a slot verifies, and the seal comes last and only when all was well', async () => {
-  const made = await make(standard, smallImage(4096 * 200 + 17))
-  const release = await open(made.container)
-  const [image] = made.manifest.images
-  const padded = image?.paddedBytes ?? 0
-  const seal = sealOf(made.manifest, trust.seal, verifyEd25519)
-  if (!seal.ok || image === undefined) throw new Error('no seal')
-  const plan = {
-    image: 'rootfs',
-    contentKey: made.keys.get('rootfs') ?? new Uint8Array(),
-    seal: seal.value.bytes,
-  }
-  const slotBytes = 2 << 20
-  for (const zeroed of [true, false]) {
-    const device = memoryDevice(slotBytes, 4096, new Uint8Array(slotBytes).fill(zeroed ? 0 : 0xaa))
-    await writeSlot(release, { ...plan, zeroed }, device)
-    expect(device.pending()).toBe(0)
-    expect(Buffer.compare(device.medium.subarray(0, made.image.length), made.image)).toBe(0)
-    const builder = verityBuilder(padded, (offset, block) => {
-      const at = padded + offset
-      expect(Buffer.compare(device.medium.subarray(at, at + block.length), block)).toBe(0)
-    })
-    builder.update(device.medium.subarray(0, padded))
-    expect(builder.finish()).toBe(image.verityRoot)
-    const area = device.medium.subarray(sealOffset(slotBytes))
-    expect(openSeal(area, trust.seal, verifyEd25519)).toEqual({ ok: true, value: seal.value.seal })
-    expect(area.subarray(seal.value.bytes.length).every((it) => it === 0)).toBe(true)
-  }
-  const damaged = Uint8Array.from(made.container)
-  const middle = damaged.length - 30_000
-  damaged[middle] = (damaged[middle] ?? 0) ^ 1
-  const device = memoryDevice(slotBytes, 4096)
-  expect(await codeOf(writeSlot(await open(damaged), { ...plan, zeroed: true }, device))).toBe('EB-PIECE')
-  expect(device.medium.subarray(sealOffset(slotBytes)).every((it) => it === 0)).toBe(true)
-})
-
-test('a slot that is one sector too small is refused before anything is written', async () => {
-  const made = await make(standard)
-  const release = await open(made.container)
-  const padded = made.manifest.images[0]?.paddedBytes ?? 0
-  const needed = slotBytesNeeded(padded)
-  expect(needed).toBe(padded + treeBytes(padded) + slotLimits.sealAreaBytes)
-  const plan = {
-    image: 'rootfs',
-    contentKey: made.keys.get('rootfs') ?? new Uint8Array(),
-    seal: new Uint8Array(10),
-    zeroed: true,
-  }
-  const small = memoryDevice(needed - 4096, 4096)
-  expect(await codeOf(writeSlot(release, plan, small))).toBe('EB-TOO-LARGE')
-  expect(small.operations()).toBe(0)
-  expect(await codeOf(writeSlot(release, plan, memoryDevice(needed, 4096)))).toBe('done')
-  expect(await codeOf(writeSlot(release, { ...plan, image: 'boot' }, memoryDevice(needed, 4096)))).toBe(
-    'EB-NOT-FOUND',
-  )
 })
 
 /** A release with one file replaced below the header: what a lying server or a rotten disk gives. */

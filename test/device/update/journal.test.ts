@@ -63,7 +63,11 @@ const golden =
 
 /** The frame around any body. */
 function framed(document: unknown): Uint8Array {
-  const body = Buffer.from(JSON.stringify(document))
+  return framedText(JSON.stringify(document))
+}
+
+function framedText(text: string): Uint8Array {
+  const body = Buffer.from(text)
   const bytes = Buffer.alloc(12 + body.length)
   bytes.write('EBJ1')
   bytes.writeUInt32LE(body.length, 4)
@@ -124,6 +128,13 @@ describe('the bytes of a journal', () => {
         expect(decodeJournal(framed(JSON.parse(text)))).toBeNull()
       }),
     )
+  })
+
+  it('are refused when the frame is right and what is in it is not JSON', () => {
+    for (const text of ['', '{', '{"v":1', 'null null']) {
+      expect(decodeJournal(framedText(text)), JSON.stringify(text)).toBeNull()
+    }
+    expect(decodeJournal(framedText(JSON.stringify(full)))).toEqual(full)
   })
 
   it('may have more fields than this version knows: the other slot may be newer', () => {
@@ -207,6 +218,35 @@ describe('a journal file', () => {
     const { journal, lost } = await openJournal(files, 0)
     expect(journal.current).toEqual(emptyJournal)
     expect(lost?.code).toBe('EB-JOURNAL')
+  })
+
+  it('that is damaged begins its numbers where none was used', async () => {
+    const files = simFiles()
+    files.put('journal', Buffer.from('rubbish'))
+    const { journal } = await openJournal(files, 4711)
+    expect(journal.current).toEqual({ ...emptyJournal, statusCeiling: 4711 })
+  })
+
+  it('is opened on a partition that can only be read', async () => {
+    const files = simFiles()
+    files.put('journal', encodeJournal(full))
+    files.fault = (operation) => {
+      if (operation === 'remove') raise('EB-DATA-IO', 'planted')
+    }
+    const { journal, lost } = await openJournal(files, 0)
+    expect([journal.current, lost]).toEqual([full, null])
+  })
+
+  it('is not opened over a bug, nor where it cannot be read', async () => {
+    const files = simFiles()
+    files.fault = (operation) => {
+      if (operation === 'read') raise('EB-DATA-IO', 'planted')
+    }
+    await expect(openJournal(files, 0)).rejects.toThrow('EB-DATA-IO')
+    files.fault = (operation) => {
+      if (operation === 'remove') throw new TypeError('planted')
+    }
+    await expect(openJournal(files, 0)).rejects.toThrow(TypeError)
   })
 
   it('leaves nothing of a save that was cut', async () => {

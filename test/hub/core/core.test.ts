@@ -91,6 +91,32 @@ describe('the hub core', () => {
     expect(sent).toEqual([])
   })
 
+  it('calls for its end once, however many commits were under way when one failed', async () => {
+    const { store, core, sent, fatal } = await world()
+    await core.handle(addDevice('dev1'))
+    store.fail()
+    const all = [1, 2, 3].map((seq) => core.receive('dev1', 'status', encodeMessage(statusOf(seq))))
+    for (const it of await Promise.allSettled(all)) expect(it.status).toBe('rejected')
+    expect(fatal).toHaveLength(1)
+    expect(sent).toEqual([])
+  })
+
+  it('has nothing to commit for a refused message and goes on after it', async () => {
+    const { store, core } = await world()
+    store.fail()
+    const answer = await core.receive('stranger', 'status', encodeMessage(statusOf(1)))
+    expect(answer).toMatchObject({ ok: false, error: { code: 'EB-NOT-FOUND' } })
+  })
+
+  it('takes telemetry, which has no keeper here, without a word', async () => {
+    const { store, core, sent, events } = await world()
+    await core.handle(addDevice('dev1'))
+    const [commits, lines] = [store.log.length, events.length]
+    const answer = await core.receive('dev1', 'telemetry', Buffer.from('anything'))
+    expect(answer).toEqual({ ok: true, value: { id: 'dev1', changed: true } })
+    expect([store.log.length, events.length, sent.length]).toEqual([commits, lines, 0])
+  })
+
   it('refuses what is no message, without a commit and without an acknowledgement', async () => {
     const { store, core, sent, events } = await world()
     await core.handle(addDevice('dev1'))

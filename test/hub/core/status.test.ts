@@ -3,6 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { AssertionFailed } from '../../../core/assert.ts'
 import { type Status, updateStates } from '../../../core/wire/messages.ts'
 import type { Effect, HubMessage, HubState } from '../../../hub/core/model.ts'
 import { reduce } from '../../../hub/core/reduce.ts'
@@ -140,6 +141,51 @@ describe('a status', () => {
     )
     expect(state.devices.get('dev1')?.notice).toMatchObject({ what: 'new', order: { life: 1, seq: 5 } })
   })
+})
+
+describe('the verdict in a status', () => {
+  const report = { seq: 200, release: 'demo-3-ccc', result: 'ok' } as const
+
+  it('goes to its rollout with one commit: status, device, attempt, rollout', () => {
+    const { effects } = accepted(reduce(start, saying('dev1', statusOf(1, { report }), 50)))
+    const writes = writesOf(effects)
+    expect(writes.map((it) => it.kind)).toEqual(['add-status', 'put-device', 'put-attempt', 'put-rollout'])
+    expect(writes[2]).toMatchObject({ attempt: { rollout: 'r2', state: 'succeeded', atMs: 50 } })
+    expect(writes[3]).toMatchObject({ rollout: { id: 'r2', counts: { succeeded: 1 }, endedMs: 50 } })
+    expect(effects.filter((it) => it.kind === 'log')).toMatchObject([
+      { event: { event: 'attempt', rollout: 'r2', state: 'succeeded', code: null } },
+    ])
+  })
+
+  it('is kept with the device when its rollout has been removed, and writes nothing for that rollout', () => {
+    const state = { ...start, rollouts: start.rollouts.delete('r2') }
+    const step = accepted(reduce(state, saying('dev1', statusOf(1, { report }))))
+    expect(step.state.devices.get('dev1')?.attempts.at(-1)).toMatchObject({ state: 'succeeded' })
+    expect(step.state.rollouts).toBe(state.rollouts)
+    expect(writesOf(step.effects).map((it) => it.kind)).toEqual(['add-status', 'put-device'])
+  })
+
+  it('that an earlier report of the same life corrects is written without counting the device twice', () => {
+    const later = hubAfter([saying('dev1', statusOf(9, { report }))], start)
+    const { state, effects } = accepted(reduce(later, saying('dev1', statusOf(5, { report }))))
+    expect(state.devices.get('dev1')?.attempts.at(-1)?.decidedBy).toMatchObject({ seq: 5 })
+    expect(state.rollouts.get('r2')).toBe(later.rollouts.get('r2'))
+    expect(writesOf(effects).map((it) => it.kind)).toEqual(['add-status', 'put-device', 'put-attempt'])
+  })
+})
+
+describe('a status that brings nothing new', () => {
+  it('is added to the history and changes nothing else', () => {
+    const known = hubAfter([saying('dev1', statusOf(7))], start)
+    const step = accepted(reduce(known, saying('dev1', statusOf(7))))
+    expect(step.state).toBe(known)
+    expect(writesOf(step.effects).map((it) => it.kind)).toEqual(['add-status'])
+    expect(step.answer).toEqual({ ok: true, value: { id: 'dev1', changed: false } })
+  })
+})
+
+it('a message of a kind that is none is a bug, not a change', () => {
+  expect(() => reduce(start, { kind: 'format' } as unknown as HubMessage)).toThrow(AssertionFailed)
 })
 
 describe('a board that was flashed anew', () => {

@@ -24,6 +24,34 @@ describe('presence', () => {
     expect(onlineIn(hubAfter([says('b1', 1), says('b1', 1, false)], base))).toBe(false)
   })
 
+  it('of a device that the hub does not know is not kept', () => {
+    const step = reduce(base, { ...says('b1', 1), device: 'stranger' } as HubMessage)
+    expect(step.state).toBe(base)
+    expect(step.effects).toEqual([])
+    expect(step.answer).toMatchObject({ ok: false, error: { code: 'EB-NOT-FOUND' } })
+  })
+
+  it('is committed and logged each time it becomes another', () => {
+    for (const online of [true, false]) {
+      const { state, effects } = reduce(hubAfter([says('b1', 1)], base), says('b1', 2, online))
+      expect(effects).toEqual([
+        { kind: 'commit', writes: [{ kind: 'put-device', device: state.devices.get('dev1') }] },
+        { kind: 'log', event: { event: online ? 'online' : 'offline', device: 'dev1' } },
+      ])
+    }
+  })
+
+  it('stays unheard of through a start of the hub for a device that was never heard', () => {
+    expect(forgetPresence(base).devices.get('dev1')?.presence).toBeNull()
+  })
+
+  it('takes no will for the first word of a boot', () => {
+    const state = hubAfter([says('b1', 1)], base)
+    const step = reduce(state, says('b2', 1, false))
+    expect(step.state).toBe(state)
+    expect(step.answer).toEqual({ ok: true, value: { id: 'dev1', changed: false } })
+  })
+
   it('voids the will of a connection that was taken over within one boot', () => {
     const state = hubAfter([says('b1', 1), says('b1', 2)], base)
     const step = reduce(state, says('b1', 1, false))

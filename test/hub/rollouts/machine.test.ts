@@ -3,11 +3,13 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { AssertionFailed } from '../../../core/assert.ts'
 import { hubLimits } from '../../../core/limits.ts'
 import type { Status } from '../../../core/wire/messages.ts'
 import type { HubMessage, HubState } from '../../../hub/core/model.ts'
 import { emptyHub, reduce } from '../../../hub/core/reduce.ts'
 import { driftOf } from '../../../hub/fleet/drift.ts'
+import { supersede } from '../../../hub/rollouts/machine.ts'
 import { addDevice, hubAfter, register, releaseInfo, rollout, saying, statusOf } from '../fixtures.ts'
 
 const base = hubAfter([
@@ -68,6 +70,12 @@ describe('a rollout', () => {
     expect(state.rollouts.get('r1')?.endedMs).not.toBeNull()
   })
 
+  it('fails with EB-INTERNAL when the device gives no code', () => {
+    const report = { ...attempt(100), result: 'failed' } as const
+    const state = hubAfter([rollout('demo-2-bbb', ['dev1'], 100), reporting(9, { report })], base)
+    expect(outcomeOf(state)).toMatchObject({ state: 'failed', code: 'EB-INTERNAL', what: null })
+  })
+
   it('is superseded, device by device, by a newer one', () => {
     const state = hubAfter(
       [rollout('demo-2-bbb', ['dev1', 'dev2'], 100), rollout('demo-3-ccc', ['dev1'], 200)],
@@ -80,6 +88,19 @@ describe('a rollout', () => {
       state: 'superseded',
       code: 'EB-CANCELLED',
     })
+  })
+
+  it('leaves a verdict that an attempt has, also when a newer one takes the device', () => {
+    const report = { ...attempt(100), result: 'failed', code: 'EB-HEALTH' } as const
+    const state = hubAfter(
+      [rollout('demo-2-bbb', ['dev1'], 100), reporting(1, { report }), rollout('demo-3-ccc', ['dev1'], 200)],
+      base,
+    )
+    const [first] = state.devices.get('dev1')?.attempts ?? []
+    expect(first).toMatchObject({ rollout: 'r1', state: 'failed', code: 'EB-HEALTH' })
+    expect(state.rollouts.get('r1')?.counts).toMatchObject({ failed: 1, superseded: 0 })
+    if (first === undefined) throw new Error('no attempt')
+    expect(() => supersede(first, 'r3', 9)).toThrow(AssertionFailed)
   })
 
   it('learns the truth from a final report that comes after it was superseded', () => {
