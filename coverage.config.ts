@@ -62,6 +62,8 @@ export default defineConfig({
   test: {
     include: tests,
     maxWorkers: 2,
+    // No module holds state, so the files of one worker need no world of their own.
+    isolate: false,
     testTimeout: 60_000,
     coverage: {
       enabled: true,
