@@ -56,5 +56,11 @@ build: setup
 bench: setup
 	@for file in bench/*.ts; do node "$$file" || exit 1; done
 
+## make soak    MINUTES=n (5) of random blows on the real agent, board and hub; SOAK=--json, --seed N
+MINUTES ?= 5
+soak: setup
+	@node test/host-tools.ts >&2
+	@node test/live/soak/soak.ts --minutes $(MINUTES) $(SOAK)
+
 clean:
 	@rm -rf dist coverage

@@ -31,7 +31,7 @@ export const pauseMs = 400
  * Opens the windows that are too short to hit: hooks that wait in APPLYING and before the commit, and a
  * reboot that takes a moment, all by the agent's own configuration.
  */
-async function slowDown(root: string): Promise<void> {
+export async function slowDown(root: string, bytes: number = fillerBytes): Promise<void> {
   const path = join(root, 'etc/everboot/agent.json')
   const settings = JSON.parse(await readFile(path, 'utf8'))
   const hooks = '/etc/everboot/hooks'
@@ -41,7 +41,7 @@ async function slowDown(root: string): Promise<void> {
   await writeFile(path, JSON.stringify({ ...settings, hooks, reboot }))
   await mkdir(join(root, 'usr/share'), { recursive: true })
   // No two versions are alike, so that each has something to download.
-  await writeFile(join(root, 'usr/share/filler'), randomBytes(fillerBytes))
+  await writeFile(join(root, 'usr/share/filler'), randomBytes(bytes))
   await mkdir(join(root, hooks), { recursive: true })
   for (const name of ['post-install', 'pre-commit']) {
     await writeFile(join(root, hooks, name), `#!/usr/bin/node\n${wait('')}\n`, { mode: 0o755 })
