@@ -61,7 +61,7 @@ export function kebabCase(files: readonly Source[]): readonly string[] {
     .map((file) => `${file.path}: not kebab-case`)
 }
 
-const ownFolders = new Set(['doubles', 'live', 'scenarios', 'tidy', 'vectors'])
+const ownFolders = new Set(['canaries', 'doubles', 'live', 'scenarios', 'tidy', 'vectors'])
 
 /** Tests in `test/a/b/` are for the folder `a/b`, unless it lies in one of the test tree's own folders. */
 export function testsMirror(files: readonly Source[]): readonly string[] {

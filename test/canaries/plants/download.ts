@@ -1,0 +1,80 @@
+/**
+ * Planted bugs in the download: marks, ranges, retries.
+ */
+import type { Plant } from './planted.ts'
+
+const progress = 'device/download/progress.ts'
+
+export const downloadPlants: readonly Plant[] = [
+  {
+    name: 'journal before flush',
+    from: 'faults',
+    edits: [
+      {
+        file: progress,
+        find: 'saving = writer.flush().then(() => target.saveMark(next, tally()))',
+        replace: 'saving = target.saveMark(next, tally()).then(() => writer.flush())',
+      },
+    ],
+    caughtBy: ['I8'],
+    how: 'Good update: a cut that drops unflushed writes between the journal with a mark and the flush of the slot; pieces before the mark are fetched again.',
+  },
+  {
+    name: 'trust the journal past its flush',
+    from: 'faults',
+    edits: [
+      {
+        file: progress,
+        find: `  let unsaved = 0
+`,
+        replace: `  let unsaved = 0
+  let reached = 0
+`,
+      },
+      {
+        file: progress,
+        find: 'target.saveMark(next, tally())',
+        replace: 'target.saveMark(Math.max(next, reached), tally())',
+      },
+      {
+        file: progress,
+        find: `      unsaved += rawBytes
+`,
+        replace: `      unsaved += rawBytes
+      reached = next
+`,
+      },
+    ],
+    caughtBy: ['I8'],
+    how: 'Good update over a link so slow that marks are saved during the download: a piece is written while the flush for the mark is under way, the mark covers it too, and a cut drops it; it is fetched again although it lies before the mark.',
+  },
+  {
+    name: 'retry without limit on 404',
+    from: 'faults',
+    edits: [
+      {
+        file: 'device/download/transfer-fault.ts',
+        find: 'const later = status >= 500 || status === 408 ||',
+        replace: 'const later = status >= 500 || status === 404 || status === 408 ||',
+      },
+    ],
+    caughtBy: ['I13', 'I18'],
+    how: 'The server answers 404 for manifest, index or blob and goes on doing so (a release that was deleted): the attempt never ends and has no final report.',
+  },
+  {
+    name: 'treat a 200 as a 206',
+    from: 'faults',
+    edits: [
+      {
+        file: 'device/download/range-fetch.ts',
+        find: `    const changed = request.etag !== null && etag !== null && etag !== request.etag
+`,
+        replace: `    const changed = request.etag !== null && etag !== null && etag !== request.etag
+    if (!changed) return null
+`,
+      },
+    ],
+    caughtBy: ['I8'],
+    how: 'The server answers a range from the middle of the blob with 200 and the whole file, once or always: bytes from the start of the file are taken for the piece and thrown away, though nothing was killed.',
+  },
+]

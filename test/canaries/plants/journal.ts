@@ -1,0 +1,23 @@
+/**
+ * Planted bugs in how the journal is kept.
+ */
+import type { Plant } from './planted.ts'
+
+export const journalPlants: readonly Plant[] = [
+  {
+    name: 'no directory sync',
+    from: 'faults',
+    edits: [
+      {
+        file: 'device/update/journal.ts',
+        find: `    await files.rename(newName, fileName)
+    await files.syncDir()
+`,
+        replace: `    await files.rename(newName, fileName)
+`,
+      },
+    ],
+    caughtBy: ['I18', 'I11'],
+    how: 'Good update: a cut that loses unsynced names after the hub has the final report; the attempt is found open again and reported a second time, and status numbers are used again.',
+  },
+]

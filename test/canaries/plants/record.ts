@@ -1,0 +1,132 @@
+/**
+ * Planted bugs in how the boot record is written, and in how the loader counts by it.
+ */
+import type { Plant } from './planted.ts'
+
+const partition = 'core/boot-partition.ts'
+
+export const recordPlants: readonly Plant[] = [
+  {
+    name: 'skip the record flush',
+    from: 'faults',
+    edits: [
+      {
+        file: partition,
+        find: `  await writeWhole(device, offset, aligned, what, 'EB-RECORD')
+  await device.flush()
+`,
+        replace: `  await writeWhole(device, offset, aligned, what, 'EB-RECORD')
+`,
+      },
+      {
+        file: 'device/boot/boot-control.ts',
+        find: `    } finally {
+      await device.close()
+`,
+        replace: `    } finally {
+      await device.flush()
+      await device.close()
+`,
+      },
+    ],
+    caughtBy: ['I6', 'I5'],
+    how: 'Only the agent still flushes, once, when it lets the partition go. A trial that hangs: each reset drops the try that the loader took, and the trial never ends; a cut between two copies may tear both.',
+  },
+  {
+    name: 'overwrite the newer record copy',
+    from: 'faults',
+    edits: [
+      {
+        file: partition,
+        find: `  const target = before.current === 0 ? 1 : 0
+`,
+        replace: `  const target = before.current ?? 0
+`,
+      },
+    ],
+    caughtBy: ['I2', 'I9', 'I18'],
+    how: 'Any story: a cut that tears any write of the record leaves the other copy, which is stale for ever or was never written: torn at a commit, the system that was just proved healthy is forgotten and reported as failed.',
+  },
+  {
+    name: 'single record copy',
+    from: 'faults',
+    edits: [
+      {
+        file: 'core/boot-record.ts',
+        find: '  copyOffsets: [0, MiB] as readonly [number, number],',
+        replace: '  copyOffsets: [0, 0] as readonly [number, number],',
+      },
+    ],
+    caughtBy: ['I9', 'I18'],
+    how: 'Any story: a cut that tears any write of the record, or one bad copy, loses the whole record; torn at a commit, the system that was just proved healthy is put back and reported as failed.',
+  },
+  {
+    name: 'accept a short read',
+    from: 'faults',
+    edits: [
+      {
+        file: 'core/block-io.ts',
+        find: '(at, part) => device.read(at, part))',
+        replace: 'async (at, part) => {\n    await device.read(at, part)\n    return part.length\n  })',
+      },
+    ],
+    caughtBy: ['I1', 'I13'],
+    how: 'Any story: a device that gives fewer sectors than asked for, as it may: copies, seals and images that are whole look damaged, and with reads that are always short no slot boots.',
+  },
+  {
+    name: 'sv kept while writing',
+    from: 'boot',
+    edits: [
+      {
+        file: 'device/update/boot-rules.ts',
+        find: 'return withSlot(record, spare, { ok: false, sv: 0, tries: 0 })',
+        replace: 'return withSlot(record, spare, { ...record[spare], ok: false, tries: 0 })',
+      },
+    ],
+    caughtBy: ['I18', 'I9'],
+    how: 'Second of two good updates: a cut after the journal says arming and before the record is armed; the start takes the old version number for a trial that came to nothing and reports a failure of what was never tried.',
+  },
+  {
+    name: 'un-ok spare left selectable',
+    from: 'boot',
+    edits: [
+      {
+        file: 'device/update/boot-rules.ts',
+        find: 'return { ...withoutUnprovenTries(mine, otherSlot(own)), priority: own }',
+        replace: 'return { ...mine, priority: own }',
+      },
+    ],
+    caughtBy: ['I2'],
+    how: 'Both slots hold a release and both copies of the record are lost: both are put on trial, one commits, and at rest the record still gives tries to a slot that was never proved.',
+  },
+  {
+    name: 're-arm only the committed slot',
+    from: 'boot',
+    edits: [
+      {
+        file: 'bootloader-sim/decide.ts',
+        find: 'if (verdict?.verified !== true) return before',
+        replace: 'if (verdict?.verified !== true || !before.ok) return before',
+      },
+    ],
+    caughtBy: ['I1'],
+    how: 'Sick or hanging trial that was given up; then the committed slot rots: the other one is complete and sealed, and nothing boots.',
+  },
+  {
+    name: 'priority left on an exhausted trial',
+    from: 'boot',
+    edits: [
+      {
+        file: 'bootloader-sim/decide.ts',
+        find: `  const rescue = slotIds.find((slot) => verified(known, slot) && record[slot].ok)
+  const priority = record[record.priority].ok ? record.priority : (rescue ?? record.priority)
+  return { ...record, a: slotAfter('a'), b: slotAfter('b'), priority }
+`,
+        replace: `  return { ...record, a: slotAfter('a'), b: slotAfter('b') }
+`,
+      },
+    ],
+    caughtBy: ['I6'],
+    how: 'Trial that hangs three times, then eight power cuts of the committed slot before its agent has closed the attempt (or both counters garbage at 0): the re-armed record starts the given-up trial a fourth time, before the committed slot.',
+  },
+]
