@@ -10,6 +10,7 @@ import { type Desired, decodeAck, decodeDesired, type Status } from '../core/wir
 import { deviceTopic } from '../core/wire/topics.ts'
 import type { SimBoard } from './board.ts'
 import type { AnyChecker, Facts, Happening, Planted } from './checkers/checker.ts'
+import { journalReader } from './journal-reader.ts'
 import type { MadeRelease } from './publisher.ts'
 import { type Truth, truthOf } from './truth.ts'
 import type { World } from './world.ts'
@@ -45,6 +46,7 @@ export function observe(
 ): Observer {
   const states: unknown[] = checkers.map((it, index) => from?.[index] ?? it.start)
   const truth = truthOf(board.storage, board.settings.partitions, () => releases.values())
+  const journal = journalReader()
   let violation: Violation | null = null
   const factsFor = checkers.map(
     (checker): Facts => ({
@@ -55,6 +57,7 @@ export function observe(
       board,
       world,
       releases,
+      journal,
       violated(what) {
         violation ??= {
           invariant: checker.id,
@@ -120,7 +123,7 @@ function attach(world: World, board: SimBoard, tell: (it: Happening) => void): v
     }
   }
   world.onRestart = () => tell({ kind: 'hub-restarted' })
-  world.net.files.onPart = (url, bytes) => tell({ kind: 'served', url, bytes })
+  world.net.files.onPart = (url, bytes, fits) => tell({ kind: 'served', url, bytes, fits })
 }
 
 function slotOf(name: string): SlotId {

@@ -159,8 +159,8 @@ export interface FileServer extends Fetch {
   up: boolean
   /** Changes an answer before it is sent, or throws. */
   bend: (request: FetchRequest, answer: Answer) => void
-  /** Told of each part that is handed out. */
-  onPart: (url: string, bytes: number) => void
+  /** Told of each part that is handed out. `fits`: it is of the very range that was asked for. */
+  onPart: (url: string, bytes: number, fits: boolean) => void
 }
 
 const origin = 'https://hub'
@@ -178,7 +178,7 @@ export function fileServer(clock: Pick<Clock, 'sleep'>): FileServer {
       if (!server.up) throw lost()
       const answer = answerTo(request, server.files)
       server.bend(request, answer)
-      return responseOf(request.url, answer, clock, server)
+      return responseOf(request, answer, clock, server)
     },
   }
   return server
@@ -208,12 +208,17 @@ function answerTo(request: FetchRequest, files: ReadonlyMap<string, Uint8Array>)
 }
 
 function responseOf(
-  url: string,
+  { url, range }: FetchRequest,
   answer: Answer,
   clock: Pick<Clock, 'sleep'>,
   server: FileServer,
 ): FetchResponse {
   const { status, etag, contentRange, retryAfterMs, body, breakAfter, stallAfter, partMs, partBytes } = answer
+  const fits =
+    range === undefined ||
+    (status === 206 &&
+      contentRange?.start === range.start &&
+      contentRange.endExclusive === range.endExclusive)
   let at = 0
   let cancelled = false
   let giveUp = (): void => {}
@@ -236,7 +241,7 @@ function responseOf(
       const part = new Uint8Array(body.subarray(at, end))
       at = end
       server.sent += part.length
-      server.onPart(url, part.length)
+      server.onPart(url, part.length, fits)
       return part
     },
     cancel() {

@@ -8,6 +8,7 @@ import type { BootOutcome } from '../../bootloader-sim/bootloader.ts'
 import type { LogEvent } from '../../core/ports.ts'
 import type { SlotId } from '../../core/units.ts'
 import type { Desired, Status } from '../../core/wire/messages.ts'
+import type { Journal } from '../../device/update/journal.ts'
 import type { SimBoard } from '../board.ts'
 import type { MadeRelease } from '../publisher.ts'
 import type { Truth } from '../truth.ts'
@@ -36,6 +37,8 @@ export type Happening =
   | { readonly kind: 'killed' }
   /** Something planted: rot, a lost copy, a lost stamp, faults that lasted. What it excuses is the checker's. */
   | { readonly kind: 'planted'; readonly what: Planted; readonly slot: SlotId | null }
+  /** Planted faults that last (of storage, network, clock) are off again. */
+  | { readonly kind: 'healed' }
   /** The hub has committed a status that it had not. */
   | { readonly kind: 'kept'; readonly status: Status }
   /** The hub told the device that it has a status. */
@@ -44,8 +47,8 @@ export type Happening =
   | { readonly kind: 'wished'; readonly desired: Desired }
   /** The hub was killed and started anew from its store. */
   | { readonly kind: 'hub-restarted' }
-  /** A part of a file of a release went out to the board. */
-  | { readonly kind: 'served'; readonly url: string; readonly bytes: number }
+  /** A part of a file of a release went out to the board. `fits`: it is of the very range that was asked for. */
+  | { readonly kind: 'served'; readonly url: string; readonly bytes: number; readonly fits: boolean }
   /** A log line of the agent. */
   | { readonly kind: 'logged'; readonly event: LogEvent }
   /** Faults are off, and the world had time to come to rest: the last look. `converged`: it did. */
@@ -69,6 +72,8 @@ export interface Facts {
   readonly world: World
   /** Releases by id. */
   readonly releases: ReadonlyMap<string, MadeRelease>
+  /** What a journal file says, or null; read by its form only, since it is what the agent believes. */
+  journal(bytes: Uint8Array): Journal | null
   /** Says that the invariant does not hold; the run ends with it. */
   violated(what: string): void
 }
