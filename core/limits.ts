@@ -256,3 +256,12 @@ export const demoLimits = {
   linkBytesPerSecond: 12 * MiB,
   linkCutMs: seconds(1.5),
 } as const
+
+/** The reports of a sweep. */
+export const reportLimits = {
+  /** Broken promises that the page lists; the rest are counted. */
+  violationsShown: 100,
+  /** A report in a terminal. */
+  terminalLines: 40,
+  terminalColumns: 80,
+} as const
