@@ -261,6 +261,7 @@ export const errorTable = {
     'The boot record cannot be read or written.',
     'check the boot partition; the bootloader rebuilds a lost record',
   ),
+  'EB-SCENARIO': entry('usage', 'A scenario file is not understood.', 'see docs/TESTING.md for its words'),
   'EB-NO-SLOT': entry('updateFailed', 'No slot verifies.', 'flash the board'),
   'EB-FELL-BACK': entry(
     'updateFailed',

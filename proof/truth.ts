@@ -30,6 +30,8 @@ export interface Truth {
   copies(): readonly [BootRecord | null, BootRecord | null]
   /** Copies on the medium that are bad. */
   badCopies(): number
+  /** Number of the copy that counts; 0 when both are bad. */
+  newestCopy(): number
   stamp(): CommitStamp | null
   /** The higher floor of record and stamp. */
   floor(): number
@@ -116,6 +118,7 @@ export function truthOf(
     record: () => boot().record,
     copies: () => boot().copies,
     badCopies: () => boot().copies.filter((it) => it === null).length,
+    newestCopy: () => chooseCopy(...boot().copies).current ?? 0,
     stamp: () => boot().stamp,
     floor: () => Math.max(boot().record?.floor ?? 0, boot().stamp?.floor ?? 0),
   }

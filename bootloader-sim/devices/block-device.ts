@@ -140,13 +140,7 @@ export function simDisk(name: string, sizeBytes: number, sectorBytes: number, po
     },
     crash(fates) {
       version += 1
-      unflushed.forEach(({ offset, bytes }, index) => {
-        const half = Math.ceil(bytes.length / sectorBytes / 2) * sectorBytes
-        const fate = fates[index] ?? 'lost'
-        if (fate === 'kept') put(medium, offset, bytes)
-        else if (fate === 'front') put(medium, offset, bytes.subarray(0, half))
-        else if (fate === 'back') put(medium, offset + half, bytes.subarray(half))
-      })
+      medium = [...crashedDisk(it.image(), fates, sectorBytes).medium]
       unflushed = []
       view = medium.slice()
     },
@@ -164,6 +158,19 @@ export function simDisk(name: string, sizeBytes: number, sectorBytes: number, po
     version: () => version,
   }
   return it
+}
+
+/** What a crash leaves of a disk: the medium, and of unflushed writes what their fates say, in their order. */
+export function crashedDisk(image: DiskImage, fates: readonly Fate[], sectorBytes: number): DiskImage {
+  const medium = image.medium.slice()
+  image.unflushed.forEach(({ offset, bytes }, index) => {
+    const half = Math.ceil(bytes.length / sectorBytes / 2) * sectorBytes
+    const fate = fates[index] ?? 'lost'
+    if (fate === 'kept') put(medium, offset, bytes)
+    else if (fate === 'front') put(medium, offset, bytes.subarray(0, half))
+    else if (fate === 'back') put(medium, offset + half, bytes.subarray(half))
+  })
+  return { medium, unflushed: [] }
 }
 
 /** A device as one opener has it. */

@@ -26,154 +26,157 @@ export interface SimFiles extends FileStore {
 
 export type FileOperation = 'read' | 'write' | 'rename' | 'remove' | 'syncFile' | 'syncDir'
 
-/** Contents are never changed in place. */
+/** Everything that a crash leaves to fate. A value: it never changes. */
 export interface FilesImage {
-  readonly inodes: readonly { readonly bytes: Uint8Array; readonly synced: Uint8Array }[]
-  /** Names as a reader sees them and as they are on the medium, by number of the inode. */
-  readonly names: readonly (readonly [string, number])[]
-  readonly durable: readonly (readonly [string, number])[]
-  readonly changes: readonly {
-    readonly name: string
-    readonly inode: number | null
-    readonly from: string | null
-  }[]
+  readonly inodes: ReadonlyMap<number, Inode>
+  /** Names as a reader sees them and as they are on the medium, with the number of the inode. */
+  readonly names: ReadonlyMap<string, number>
+  readonly durable: ReadonlyMap<string, number>
+  /** Changes of names since the directory was synced. */
+  readonly changes: readonly NameChange[]
 }
 
 interface Inode {
-  bytes: Uint8Array
+  readonly bytes: Uint8Array
   /** What is on the medium; empty before the first sync. */
-  synced: Uint8Array
+  readonly synced: Uint8Array
 }
 
-/** One change of a name that the directory has not synced: it is bound to an inode, or to nothing. */
+/** A name is bound to an inode, or to nothing. */
 interface NameChange {
   readonly name: string
-  readonly inode: Inode | null
+  readonly inode: number | null
   /** The name that a rename takes away in the same step. */
   readonly from: string | null
 }
 
 const nothing = new Uint8Array(0)
+const empty: FilesImage = { inodes: new Map(), names: new Map(), durable: new Map(), changes: [] }
 
 export function simFiles(power: Power = createPower()): SimFiles {
-  let names = new Map<string, Inode>()
-  let durable = new Map<string, Inode>()
-  let changes: NameChange[] = []
+  let now = empty
   const changing = <T>(operation: FileOperation, name: string, effect: () => T): Promise<T> =>
     power.step(`files ${operation} ${name}`.trimEnd(), () => {
       it.fault(operation, name)
       return effect()
     })
-  const change = (it: NameChange): void => {
-    bind(names, it)
-    changes.push(it)
-  }
-  /** Files whose content is not on the medium, in the order of their names. */
-  const unsynced = (): Inode[] => {
-    const found = new Set([
-      ...names.values(),
-      ...durable.values(),
-      ...changes.flatMap((it) => it.inode ?? []),
-    ])
-    return [...found].filter((inode) => inode.bytes !== inode.synced)
+  const inodeOf = (name: string): Inode | undefined => now.inodes.get(now.names.get(name) ?? -1)
+  const rename = (change: NameChange): void => {
+    now = { ...now, names: bound(now.names, change), changes: [...now.changes, change] }
   }
   const it: SimFiles = {
     fault: () => {},
     onWrite: () => {},
-    content: (name) => names.get(name)?.bytes ?? null,
+    content: (name) => inodeOf(name)?.bytes ?? null,
     put(name, bytes) {
-      const inode = { bytes, synced: bytes }
-      names.set(name, inode)
-      durable.set(name, inode)
+      const number = free(now)
+      now = {
+        inodes: new Map(now.inodes).set(number, { bytes, synced: bytes }),
+        names: new Map(now.names).set(name, number),
+        durable: new Map(now.durable).set(name, number),
+        changes: now.changes,
+      }
     },
     async read(name) {
       it.fault('read', name)
-      const inode = names.get(name)
+      const inode = inodeOf(name)
       return inode === undefined ? null : new Uint8Array(inode.bytes)
     },
     write: (name, bytes) =>
       changing('write', name, () => {
         const content = new Uint8Array(bytes)
-        const inode = names.get(name)
-        if (inode === undefined) change({ name, inode: { bytes: content, synced: nothing }, from: null })
-        else inode.bytes = content
+        const number = now.names.get(name) ?? free(now)
+        const synced = now.inodes.get(number)?.synced ?? nothing
+        now = { ...now, inodes: new Map(now.inodes).set(number, { bytes: content, synced }) }
+        if (!now.names.has(name)) rename({ name, inode: number, from: null })
         it.onWrite(name, content)
       }),
     rename: (from, to) =>
       changing('rename', from, () => {
-        const inode = names.get(from)
-        if (inode !== undefined) change({ name: to, inode, from })
+        const inode = now.names.get(from)
+        if (inode !== undefined) rename({ name: to, inode, from })
       }),
     remove: (name) =>
       changing('remove', name, () => {
-        if (names.has(name)) change({ name, inode: null, from: null })
+        if (now.names.has(name)) rename({ name, inode: null, from: null })
       }),
-    list: async () => [...names.keys()],
+    list: async () => [...now.names.keys()],
     syncFile: (name) =>
       changing('syncFile', name, () => {
-        const inode = names.get(name)
-        if (inode !== undefined) inode.synced = inode.bytes
+        const number = now.names.get(name)
+        const inode = inodeOf(name)
+        if (number === undefined || inode === undefined) return
+        now = { ...now, inodes: new Map(now.inodes).set(number, { bytes: inode.bytes, synced: inode.bytes }) }
       }),
     syncDir: () =>
       changing('syncDir', '', () => {
-        durable = new Map(names)
-        changes = []
+        now = settled(now.names, now.inodes)
       }),
-    pending: () => [
-      ...unsynced().map(({ bytes }) => ({ what: `content of ${bytes.length}`, tearable: bytes.length > 1 })),
-      ...changes.map(({ name, from }) => ({
-        what: from === null ? `name ${name}` : `rename ${from} ${name}`,
-        tearable: false,
-      })),
-    ],
-    image() {
-      const inodes = [
-        ...new Set([...names.values(), ...durable.values(), ...changes.flatMap((it) => it.inode ?? [])]),
-      ]
-      const numbered = (map: ReadonlyMap<string, Inode>) =>
-        [...map].map(([name, inode]) => [name, inodes.indexOf(inode)] as const)
-      return {
-        inodes: inodes.map(({ bytes, synced }) => ({ bytes, synced })),
-        names: numbered(names),
-        durable: numbered(durable),
-        changes: changes.map(({ name, inode, from }) => ({
-          name,
-          from,
-          inode: inode === null ? null : inodes.indexOf(inode),
-        })),
-      }
-    },
+    pending: () => pendingOfFiles(now),
+    image: () => now,
     restore(image) {
-      const inodes = image.inodes.map(({ bytes, synced }) => ({ bytes, synced }))
-      const known = (number: number): Inode => inodes[number] ?? { bytes: nothing, synced: nothing }
-      names = new Map(image.names.map(([name, number]) => [name, known(number)]))
-      durable = new Map(image.durable.map(([name, number]) => [name, known(number)]))
-      changes = image.changes.map(({ name, from, inode }) => ({
-        name,
-        from,
-        inode: inode === null ? null : known(inode),
-      }))
+      now = image
     },
     crash(fates) {
-      const contents = unsynced()
-      contents.forEach((inode, index) => {
-        inode.synced = leftOf(inode, fates[index] ?? 'lost')
-      })
-      changes.forEach((it, index) => {
-        if (fates[contents.length + index] === 'kept') bind(durable, it)
-      })
-      for (const inode of new Set(durable.values())) inode.bytes = inode.synced
-      names = new Map(durable)
-      changes = []
+      now = crashedFiles(now, fates)
     },
   }
   return it
 }
 
-function bind(names: Map<string, Inode>, { name, inode, from }: NameChange): void {
-  if (from !== null) names.delete(from)
-  if (inode === null) names.delete(name)
-  else names.set(name, inode)
+/** Contents that are not on the medium, then names that are not. */
+function pendingOfFiles(image: FilesImage): readonly Pending[] {
+  const contents = unsynced(image).map((number) => image.inodes.get(number)?.bytes.length ?? 0)
+  return [
+    ...contents.map((bytes) => ({ what: `content of ${bytes}`, tearable: bytes > 1 })),
+    ...image.changes.map(({ name, from }) => ({
+      what: from === null ? `name ${name}` : `rename ${from} ${name}`,
+      tearable: false,
+    })),
+  ]
+}
+
+/** What a crash leaves of the files. Fates in the order of `pending`. */
+export function crashedFiles(image: FilesImage, fates: readonly Fate[]): FilesImage {
+  const contents = unsynced(image)
+  const inodes = new Map(image.inodes)
+  for (const [number, inode] of image.inodes) {
+    const at = contents.indexOf(number)
+    const left = at < 0 ? inode.synced : leftOf(inode, fates[at] ?? 'lost')
+    inodes.set(number, { bytes: left, synced: left })
+  }
+  let names = image.durable
+  image.changes.forEach((change, index) => {
+    if (fates[contents.length + index] === 'kept') names = bound(names, change)
+  })
+  return settled(names, inodes)
+}
+
+/** All names durable; inodes without a name are gone. */
+function settled(names: ReadonlyMap<string, number>, inodes: ReadonlyMap<number, Inode>): FilesImage {
+  const named = new Set(names.values())
+  return {
+    inodes: new Map([...inodes].filter(([number]) => named.has(number))),
+    names,
+    durable: names,
+    changes: [],
+  }
+}
+
+function unsynced({ inodes }: FilesImage): number[] {
+  return [...inodes].flatMap(([number, { bytes, synced }]) => (bytes === synced ? [] : [number]))
+}
+
+function free({ inodes }: FilesImage): number {
+  return Math.max(0, ...inodes.keys()) + 1
+}
+
+function bound(names: ReadonlyMap<string, number>, { name, inode, from }: NameChange): Map<string, number> {
+  const after = new Map(names)
+  if (from !== null) after.delete(from)
+  if (inode === null) after.delete(name)
+  else after.set(name, inode)
+  return after
 }
 
 function leftOf({ bytes, synced }: Inode, fate: Fate): Uint8Array {

@@ -1,0 +1,40 @@
+/**
+ * Makes what a scenario needs: publisher, factory release and its own releases, the same bytes each time.
+ */
+
+import { slotLimits } from '../core/limits.ts'
+import { roundUp } from '../core/units.ts'
+import { treeBytes } from '../images/release/verity.ts'
+import { pieceBytes, publisher } from './publisher.ts'
+import type { Scenario } from './scenario.ts'
+import type { Stage } from './scene.ts'
+import type { WorldParts } from './world.ts'
+
+export interface StageOptions {
+  readonly seed: number
+  /** Pieces of 4 KiB in each image. */
+  readonly pieces: number
+  readonly sectorBytes: 512 | 4096
+}
+
+/** @param partsFor what the world is made with, given a publisher */
+export async function makeStage(
+  { releases }: Scenario,
+  { seed, pieces, sectorBytes }: StageOptions,
+  partsFor: (publisher: ReturnType<typeof publisher>) => WorldParts,
+): Promise<Stage> {
+  const make = publisher(seed)
+  const common = { pieces, level: 0 }
+  const made = new Map([['factory', await make.make('1', 'healthy', common)]])
+  for (const [name, { behaviour, securityVersion, floorAfterCommit }] of Object.entries(releases)) {
+    const floor = floorAfterCommit === null ? {} : { floorAfterCommit }
+    made.set(name, await make.make(name, behaviour, { ...common, securityVersion, ...floor }))
+  }
+  const imageBytes = pieces * pieceBytes
+  const slotBytes = roundUp(
+    imageBytes + treeBytes(imageBytes) + slotLimits.sealAreaBytes,
+    slotLimits.sealAreaBytes,
+  )
+  const parts = { ...partsFor(make), seed }
+  return { parts, releases: made, options: { slotBytes, sectorBytes } }
+}

@@ -1,0 +1,266 @@
+/**
+ * Cuts the power of a story at every operation in every way, and runs what is left to its end; two deep when
+ * asked: each recovery is cut again at each of its own operations.
+ * Promise: operations are counted in a story without cuts first, and each planned cut must come; a crash state
+ * goes on from a copy of what the power left, so the cost grows with the operations, not with their square.
+ * Leaves to others: dividing the work (adapters/workers.ts), which states (crash-states.ts), what must hold
+ * (../checkers, ../verdict.ts).
+ */
+import { crashedDisk } from '../../bootloader-sim/devices/block-device.ts'
+import type { Fate } from '../../bootloader-sim/devices/fate.ts'
+import { crashedFiles } from '../../bootloader-sim/devices/file-store.ts'
+import { assert, present } from '../../core/assert.ts'
+import { atRest } from '../at-rest.ts'
+import { play } from '../player.ts'
+import type { Scenario } from '../scenario.ts'
+import { firstScene, imageOf, type Scene, type SceneImage, type Stage, sceneAfterCut } from '../scene.ts'
+import { otherwise, otherwiseUnderCuts } from '../verdict.ts'
+import { type CrashPoint, type CrashState, crashStates } from './crash-states.ts'
+import { type Identity, identity } from './identity.ts'
+import type { Cell, Ending, FoundViolation, SweptOperation, Way } from './result.ts'
+
+/** Virtual time that a board has to come to rest. */
+const restMs = 6 * 3_600_000
+/** More would only repeat the first ones. */
+const violationsKept = 20
+
+export interface SweepPlan {
+  readonly scenario: Scenario
+  readonly stage: Stage
+  readonly depth: 1 | 2
+  /** This part of the operations: those whose number is `part` modulo `parts`. */
+  readonly part: number
+  readonly parts: number
+}
+
+export interface SweepPart {
+  readonly operations: readonly SweptOperation[]
+  readonly planned: number
+  readonly fired: number
+  readonly violations: readonly FoundViolation[]
+}
+
+/** How the future of one crash state was. */
+interface Future {
+  readonly ending: Ending
+  readonly violation: Omit<FoundViolation, 'replay'> | null
+  /** Crash points of the recovery; empty unless asked for. */
+  readonly points: readonly CrashPoint[]
+}
+
+export async function sweepPart(plan: SweepPlan): Promise<SweepPart> {
+  const counted = await pointsOf(plan)
+  const recorded = await pointsOf(plan)
+  const part = new Part(plan)
+  for (const [index, point] of recorded.entries()) {
+    const planned = present(counted[index], 'counted operation')
+    assert(planned.name === point.name, `operation ${index} was ${planned.name}, is ${point.name}`)
+    if (index % plan.parts === plan.part) await part.cutAt(point)
+  }
+  return part
+}
+
+/** Every operation of the story without cuts, which must end as the scenario says. */
+async function pointsOf({ scenario, stage }: SweepPlan): Promise<readonly CrashPoint[]> {
+  const scene = await preparedScene(scenario, stage)
+  const points = record(scene)
+  const went = (await play(scene, scenario.steps, stage)) && (await rest(scene))
+  scene.observer.tell({ kind: 'end', converged: went })
+  const violation = scene.observer.violation()
+  assert(violation === null, `without a cut: ${violation?.invariant} ${violation?.what}`)
+  assert(went, 'without a cut the board does not come to rest')
+  const wrong = otherwise(scene, scenario.expect, stage, false)
+  assert(wrong === null, `without a cut: ${wrong}`)
+  return points()
+}
+
+/** A running board that has played what comes before the story. */
+export async function preparedScene({ prepare }: Scenario, stage: Stage): Promise<Scene> {
+  const scene = await firstScene(stage)
+  await scene.board.powerOn()
+  const ready = (await rest(scene)) && (await play(scene, prepare, stage)) && (await rest(scene))
+  assert(ready, 'the scenario cannot be prepared')
+  const { story, board } = scene
+  story.state = { ...story.state, step: 0, bootsBefore: board.boots.length }
+  return scene
+}
+
+async function rest(scene: Scene): Promise<boolean> {
+  const came = await scene.world.time.until(
+    () => scene.observer.violation() !== null || atRest(scene),
+    restMs,
+  )
+  return came && scene.observer.violation() === null
+}
+
+/** Takes an image before and after each operation from now on. */
+function record(scene: Scene): () => readonly CrashPoint[] {
+  const { power } = scene.board
+  const points: CrashPoint[] = []
+  const underway = new Map<string, CrashPoint>()
+  power.onBegin = (name) => {
+    const point: CrashPoint = {
+      number: points.length,
+      name,
+      phase: phaseOf(scene),
+      atMs: scene.world.time.nowMs(),
+      before: imageOf(scene),
+      after: null,
+    }
+    underway.set(name, point)
+    points.push(point)
+  }
+  const tell = power.onDone
+  power.onDone = (name) => {
+    tell(name)
+    const point = underway.get(name)
+    if (point !== undefined) points[point.number] = { ...point, after: imageOf(scene) }
+  }
+  return () => points
+}
+
+function phaseOf({ board, world }: Scene): string {
+  if (board.agent() === null) return 'boot'
+  const last = board.log.findLast((it) => it.event === 'update' || it.event === 'standing')
+  if (last?.event === 'update') return String(last['to'])
+  return last?.['standing'] === 'trial' ? 'trial' : world.time.nowMs() === 0 ? 'start' : 'IDLE'
+}
+
+class Part implements SweepPart {
+  readonly operations: SweptOperation[] = []
+  planned = 0
+  fired = 0
+  readonly violations: FoundViolation[] = []
+  readonly #plan: SweepPlan
+  readonly #identity: Identity = identity()
+  readonly #seen = new Map<string, Future>()
+
+  constructor(plan: SweepPlan) {
+    this.#plan = plan
+  }
+
+  async cutAt(point: CrashPoint): Promise<void> {
+    const cells = new Map<Way, MutableCell>()
+    const deeper = { states: 0, violations: 0 }
+    for (const state of crashStates(point, 'all')) {
+      const path = `${this.#plan.scenario.name}/${point.number}.${state.way}.${state.index}`
+      const cell = cells.get(state.way) ?? newCell(state.way, path)
+      cells.set(state.way, cell)
+      const two = this.#plan.depth === 2 && state.way !== 'subset'
+      const { future, isNew } = await this.#judge(state, path, two)
+      cell.add(future, isNew, path)
+      if (!two || !isNew) continue
+      for (const second of future.points) {
+        for (const again of crashStates(second, 'basic')) {
+          const deep = await this.#judge(again, `${path}/${second.number}.${again.way}.${again.index}`, false)
+          deeper.states += 1
+          if (deep.future.violation !== null) deeper.violations += 1
+        }
+      }
+    }
+    this.operations.push({
+      number: point.number,
+      name: point.name,
+      phase: point.phase,
+      atMs: point.atMs,
+      cells: [...cells.values()].map((it) => it.done()),
+      deeper: this.#plan.depth === 2 ? deeper : null,
+    })
+  }
+
+  async #judge(
+    state: CrashState,
+    path: string,
+    recording: boolean,
+  ): Promise<{ future: Future; isNew: boolean }> {
+    this.planned += 1
+    const { stage, scenario } = this.#plan
+    const crashed = crashedImage(state.image, state.fates, stage)
+    const key = this.#identity.whole(crashed)
+    const known = this.#seen.get(key)
+    if (known !== undefined) {
+      this.fired += 1
+      return { future: known, isNew: false }
+    }
+    const future = await futureOf(crashed, scenario, stage, recording)
+    this.fired += 1
+    this.#seen.set(key, { ...future, points: [] })
+    if (future.violation !== null && this.violations.length < violationsKept) {
+      this.violations.push({ ...future.violation, replay: path })
+    }
+    return { future, isNew: true }
+  }
+}
+
+/** What the power leaves: media on which fate has decided, and nothing pending. */
+export function crashedImage(image: SceneImage, fates: readonly Fate[], stage: Stage): SceneImage {
+  const { storage } = image.board
+  const sector = stage.options.sectorBytes ?? 4096
+  let at = 0
+  const disks = storage.disks.map((disk) => {
+    const own = fates.slice(at, at + disk.unflushed.length)
+    at += disk.unflushed.length
+    return crashedDisk(disk, own, sector)
+  })
+  const files = crashedFiles(storage.files, fates.slice(at))
+  return { ...image, board: { ...image.board, storage: { disks, files } }, pending: [] }
+}
+
+async function futureOf(
+  crashed: SceneImage,
+  scenario: Scenario,
+  stage: Stage,
+  recording: boolean,
+): Promise<Future> {
+  const scene = await sceneAfterCut(stage, crashed)
+  const points = recording ? record(scene) : () => []
+  const { board, observer } = scene
+  const before = board.boots.at(-1)
+  const boots = board.boots.length
+  await board.powerOn()
+  const went = (await play(scene, scenario.steps, stage)) && (await rest(scene))
+  observer.tell({ kind: 'end', converged: went })
+  const wrong = went ? otherwiseUnderCuts(scene, scenario, stage) : 'the board does not come to rest'
+  const seen = { atMs: scene.world.time.nowMs(), operation: board.operations.length }
+  const violation =
+    observer.violation() ??
+    brokenAssertion(scene) ??
+    (wrong === null ? null : { invariant: 'story', what: wrong, ...seen })
+  if (violation !== null) return { ending: 'violation', violation, points: points() }
+  if (otherwise(scene, scenario.expect, stage, true) !== null) {
+    return { ending: 'otherwise', violation: null, points: points() }
+  }
+  return { ending: board.boots[boots] === before ? 'old' : 'new', violation: null, points: points() }
+}
+
+/** A program that ends by a broken invariant of its own is wrong, even if the next start puts it right. */
+function brokenAssertion({ board, world }: Scene): Omit<FoundViolation, 'replay'> | null {
+  const broken = board.ends.find((it) => it.code === 'EB-INTERNAL')
+  if (broken === undefined) return null
+  return {
+    invariant: 'assertion',
+    what: broken.what,
+    atMs: world.time.nowMs(),
+    operation: board.operations.length,
+  }
+}
+
+interface MutableCell {
+  add(future: Future, isNew: boolean, path: string): void
+  done(): Cell
+}
+
+function newCell(way: Way, firstPath: string): MutableCell {
+  const counts = { states: 0, distinct: 0 }
+  const endings = { old: 0, new: 0, otherwise: 0, violation: 0 }
+  let replay = firstPath
+  return {
+    add({ ending }, isNew, path) {
+      counts.states += 1
+      if (isNew) counts.distinct += 1
+      if (ending === 'violation' && endings.violation === 0) replay = path
+      endings[ending] += 1
+    },
+    done: () => ({ way, ...counts, endings, replay }),
+  }
+}
