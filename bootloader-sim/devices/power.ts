@@ -12,6 +12,8 @@ export interface Power {
   readonly operations: readonly string[]
   /** Plans a cut at the first operation from now on that matches; `n` counts from 0. */
   cutWhen(match: (name: string, n: number) => boolean, time: CutTime): void
+  /** Forgets a planned cut. */
+  unplan(): void
   /** Carries out one operation. */
   step<T>(name: string, effect: () => T | Promise<T>): Promise<T>
   /** Called when the power goes. */
@@ -36,6 +38,9 @@ export function createPower(): Power {
           return match(name, n)
         },
       }
+    },
+    unplan() {
+      planned = null
     },
     async step(name, effect) {
       operations.push(name)

@@ -252,7 +252,8 @@ async function arm(board: Board, prepared: Prepared, hubHeard: boolean): Promise
             target,
             phase: 'arming',
             armedInBoot: handOver.bootId,
-            networkBefore: hubHeard,
+            // What the hub wished came over the network, whatever was heard since.
+            networkBefore: it.attempt.seq > 0 || hubHeard,
             verdict: null,
           },
         },

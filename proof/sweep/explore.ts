@@ -48,14 +48,18 @@ interface Future {
   readonly points: readonly CrashPoint[]
 }
 
-export async function sweepPart(plan: SweepPlan): Promise<SweepPart> {
+/** @param tick told how many more states are done */
+export async function sweepPart(plan: SweepPlan, tick: (states: number) => void): Promise<SweepPart> {
   const counted = await pointsOf(plan)
   const recorded = await pointsOf(plan)
   const part = new Part(plan)
   for (const [index, point] of recorded.entries()) {
     const planned = present(counted[index], 'counted operation')
     assert(planned.name === point.name, `operation ${index} was ${planned.name}, is ${point.name}`)
-    if (index % plan.parts === plan.part) await part.cutAt(point)
+    if (index % plan.parts !== plan.part) continue
+    const before = part.fired
+    await part.cutAt(point)
+    tick(part.fired - before)
   }
   return part
 }

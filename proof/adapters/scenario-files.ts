@@ -1,0 +1,37 @@
+/**
+ * The scenarios that come with Everboot, and others by path.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EverbootError, fault, orThrow } from '../../core/errors.ts'
+import { readScenario, type Scenario } from '../scenario.ts'
+
+const directory = join(import.meta.dirname, '../scenarios')
+
+export interface ScenarioFile {
+  readonly text: string
+  readonly scenario: Scenario
+}
+
+/** Names of the scenarios that come with Everboot, sorted. */
+export async function scenarioNames(): Promise<readonly string[]> {
+  const files = await readdir(directory)
+  return files
+    .filter((it) => it.endsWith('.json'))
+    .map((it) => it.slice(0, -5))
+    .sort()
+}
+
+/** @param nameOrPath a name of ours, or the path of a file. @throws EverbootError EB-SCENARIO */
+export async function openScenario(nameOrPath: string): Promise<ScenarioFile> {
+  const own = /^[a-z0-9-]+$/.test(nameOrPath)
+  const path = own ? join(directory, `${nameOrPath}.json`) : nameOrPath
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    const known = own ? `; there are: ${(await scenarioNames()).join(', ')}` : ''
+    throw new EverbootError(fault('EB-SCENARIO', `there is no scenario ${nameOrPath}${known}`), { cause })
+  }
+  return { text, scenario: orThrow(readScenario(text, nameOrPath)) }
+}
