@@ -23,5 +23,6 @@ export function atRest({ world, board, observer }: Scene): boolean {
   if (record === null || record.priority !== slot) return false
   const other = record[otherSlot(slot)]
   if (!record[slot].ok || record[slot].tries !== slotLimits.committedTries) return false
-  return (other.ok || other.tries === 0) && board.storage.pending().length === 0
+  // What an attempt that failed has left in the spare may wait for its flush for ever.
+  return (other.ok || other.tries === 0) && board.bootDisk.pending().length === 0
 }

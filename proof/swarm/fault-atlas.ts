@@ -247,7 +247,9 @@ const storage: readonly Fault[] = [
     name: 'rot in the spare',
     strike({ board, observer }, random) {
       const slot = board.boots.at(-1)
+      // Of a trial the spare is the only way back; rot there is a case of its own (scenarios).
       if (slot === undefined || observer.truth.slot(slot) === null) return
+      if (observer.truth.record()?.[slot].ok !== true) return
       const disk = board.slots[otherSlot(slot)]
       disk.rot(random.below(disk.sizeBytes))
       observer.planted('rot', otherSlot(slot))
