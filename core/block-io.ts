@@ -1,11 +1,13 @@
 /**
  * Whole transfers over a `BlockDevice`, whose reads and writes may be shorter than asked for.
  * Promise: returns only when every byte was transferred; a device that makes no progress is an error, so
- * a short read is never taken for data.
+ * a short read is never taken for data. A read that fails is tried again, since a medium that fails once must
+ * not count as damaged; a write is not, since nobody knows what of it is there.
  * Leaves to others: flushing, and what the bytes mean.
  */
 import { assert } from './assert.ts'
-import { type ErrorCode, raise } from './errors.ts'
+import { type ErrorCode, EverbootError, raise } from './errors.ts'
+import { slotLimits } from './limits.ts'
 import type { BlockDevice } from './ports.ts'
 
 /**
@@ -20,7 +22,15 @@ export async function readWhole(
   what: string,
   code: ErrorCode = 'EB-SLOT-IO',
 ): Promise<void> {
-  await transfer(device, offset, into, `reading ${what}`, code, (at, part) => device.read(at, part))
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await transfer(device, offset, into, `reading ${what}`, code, (at, part) =>
+        device.read(at, part),
+      )
+    } catch (caught) {
+      if (!(caught instanceof EverbootError) || tries === slotLimits.readTries) throw caught
+    }
+  }
 }
 
 /**

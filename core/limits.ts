@@ -51,6 +51,8 @@ export const slotLimits = {
   sealAreaBytes: 64 * KiB,
   recordCopyBytes: 64 * KiB,
   stampBytes: 4 * KiB,
+  /** A read that fails is tried so often in all. */
+  readTries: 3,
   trialTries: 3,
   committedTries: 8,
   /** U-Boot on 32-bit boards computes in 32 bits. */

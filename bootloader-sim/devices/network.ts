@@ -13,7 +13,6 @@ import type {
   LinkListener,
   LinkMessage,
 } from '../../core/ports.ts'
-import { never } from './mortal.ts'
 
 export interface Broker {
   /** What the hub says. */
@@ -44,6 +43,8 @@ interface Connection {
   readonly will: () => LinkMessage
   topics: Set<string>
   current: LinkMessage | null
+  /** Ends calls that wait for an answer. */
+  unanswered: ((reason: EverbootError) => void)[]
 }
 
 const lost = (): EverbootError => new EverbootError(fault('EB-HUB-UNREACHABLE', 'the connection is down'))
@@ -88,13 +89,15 @@ export function broker(later: (run: () => void) => void): Broker {
     link(clientId) {
       return {
         open(listener, will) {
-          const connection = { listener, will, topics: new Set<string>(), current: null }
+          const connection = { listener, will, topics: new Set<string>(), current: null, unanswered: [] }
           connections.set(clientId, connection)
           if (isUp) connect(connection)
         },
         async publish(message) {
           if (connections.get(clientId)?.current == null) throw lost()
-          if (it.stalled) return never()
+          // Unanswered until the connection breaks, as the port promises.
+          if (it.stalled)
+            return new Promise((_, reject) => connections.get(clientId)?.unanswered.push(reject))
           deliver(message)
           await it.onDevice(message.topic, message.payload)
           for (let turn = 0; turn < it.pubackTurns; turn += 1)
@@ -129,6 +132,7 @@ export function broker(later: (run: () => void) => void): Broker {
   const drop = (connection: Connection): void => {
     // The broker is a part of the hub: when it goes, no will is published.
     connection.current = null
+    for (const reject of connection.unanswered.splice(0)) reject(lost())
     later(() => connection.listener.down(fault('EB-HUB-UNREACHABLE', 'cut')))
   }
   return it

@@ -64,6 +64,7 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   let waiting: readonly Waiting[] = []
   let keeping: Promise<void> | null = null
   let cancelKeeping = (): void => {}
+  let cancelSaving = (): void => {}
   let closed = false
   let hindrance: Fault | null = null
 
@@ -136,6 +137,18 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
     pump()
   }
 
+  /** Takes what the hub knows out of the journal. No harm when that fails: the hub would only hear it twice. */
+  const saveOutbox = (): void => {
+    cancelSaving()
+    if (closed) return
+    const without = (journal: Journal): Journal => ({ ...journal, outbox: [...unacknowledged(journal)] })
+    board.journal.save(without).then(forgetKnown, (caught: unknown) => {
+      events.emit({ event: 'outbox not saved', what: faultOf(caught).what })
+      cancelSaving = clock.timer(wireLimits.keepRetryMs, saveOutbox)
+      pump()
+    })
+  }
+
   const keepWaiting = async (): Promise<void> => {
     cancelKeeping()
     for (let [first] = waiting; first !== undefined && !closed; [first] = waiting) {
@@ -201,12 +214,7 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
       // A snapshot may have made room for a newer status meanwhile, which can go now.
       if (!unacknowledged(board.journal.current).some((it) => keyOf(it) === key)) return pump()
       known.add(key)
-      const without = (journal: Journal): Journal => ({ ...journal, outbox: [...unacknowledged(journal)] })
-      board.journal.save(without).then(forgetKnown, (caught: unknown) => {
-        // No harm: the next save takes it along, and after a restart the hub knows it already.
-        events.emit({ event: 'outbox not saved', what: faultOf(caught).what })
-        pump()
-      })
+      saveOutbox()
     },
     async drain(waitMs) {
       const endMs = clock.monotonicMs() + waitMs
@@ -219,6 +227,7 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
       up = false
       cancelResend()
       cancelKeeping()
+      cancelSaving()
     },
   }
 }
