@@ -29,8 +29,10 @@ export function cellSymbols(): Symbols {
     cell(operation) {
       const row = ways.map((way) => {
         const counts = operation.cells.find((it) => it.way === way && it.states > 0)?.endings
-        const id = counts === undefined ? 'none' : `r${shares(counts, art.units).join('-')}`
-        if (counts !== undefined) rows.set(id, rowOf(shares(counts, art.units), unit))
+        if (counts === undefined) return 'none'
+        const drawing = rowOf(shares(counts, art.units), unit)
+        const id = rows.get(drawing) ?? `r${rows.size}`
+        rows.set(drawing, id)
         return id
       })
       const key = row.join(' ')
@@ -46,7 +48,7 @@ export function cellSymbols(): Symbols {
       raw(
         `<svg class="definitions" width="0" height="0" aria-hidden="true"><defs>${patterns}` +
           `<g id="none">${rectangle('none', 0, art.width)}</g>` +
-          [...rows].map(([id, drawing]) => `<g id="${id}">${drawing}</g>`).join('') +
+          [...rows].map(([drawing, id]) => `<g id="${id}">${drawing}</g>`).join('') +
           [...cells].map(([key, id]) => `<g id="${id}">${cellOf(key.split(' '))}</g>`).join('') +
           '</defs></svg>',
       ),
@@ -95,7 +97,11 @@ function rectangle(className: string, x: number, width: number): string {
 }
 
 function cellOf(rows: readonly string[]): string {
-  return rows.map((id, index) => `<use href="#${id}" y="${index * (art.rowHeight + art.gap)}"/>`).join('')
+  return rows
+    .map(
+      (id, index) => `<use href="#${id}"${index === 0 ? '' : ` y="${index * (art.rowHeight + art.gap)}"`}/>`,
+    )
+    .join('')
 }
 
 export const cellHeight = height

@@ -40,9 +40,15 @@ export function operationOf(name: string): Operation {
   }
 }
 
+const placeLetters = new Map([
+  ['boot', 'R'],
+  ['files', 'F'],
+  ['link', 'N'],
+])
+
 function letterOf(place: string): string {
   const [, slot] = /^slot ([ab])\b/.exec(place) ?? []
-  return slot ?? { boot: 'R', files: 'F', link: 'N' }[place] ?? '·'
+  return slot ?? placeLetters.get(place) ?? '·'
 }
 
 function words(place: string, verb: string, rest: string): string | null {

@@ -8,13 +8,14 @@ import { art } from './cell-art.ts'
 import { operationOf } from './operation.ts'
 import { endingWords, phaseWords, replayProgram, shellWord, wayWords } from './words.ts'
 
-/** Number of the way, states, distinct states, one count for each ending, argument for the replay command. */
+/** Number of the way, states, distinct states, one count for each ending, argument for the replay command: a
+ * number stands for `story/operation.way.number`. */
 export type CellData = readonly [
   way: number,
   states: number,
   distinct: number,
   counts: readonly number[],
-  replay: string,
+  replay: number | string,
 ]
 
 export interface OperationData {
@@ -33,6 +34,8 @@ export interface OperationData {
 
 export interface ScenarioData {
   readonly id: string
+  /** Before the number of a replay; a word for a shell. */
+  readonly story: string
   readonly phases: readonly { readonly name: string; readonly words: string }[]
   readonly operations: readonly OperationTuple[]
 }
@@ -68,21 +71,34 @@ export function pageData(results: readonly SweepResult[], ids: readonly string[]
   }
 }
 
-function scenarioData({ operations }: SweepResult, id: string): ScenarioData {
+function scenarioData({ scenario, operations }: SweepResult, id: string): ScenarioData {
   const names = [...new Set(operations.map((it) => it.phase))]
   return {
     id,
+    story: scenario,
     phases: names.map((name) => ({ name, words: phaseWords(name) ?? '' })),
-    operations: operations.map((it) => operationData(it, names.indexOf(it.phase))),
+    operations: operations.map((it) => operationData(it, names.indexOf(it.phase), scenario)),
   }
 }
 
-function operationData(it: SweptOperation, phase: number): OperationTuple {
+function operationData(it: SweptOperation, phase: number, story: string): OperationTuple {
   const { words } = operationOf(it.name)
   const cells = it.cells.map((cell): CellData => {
     const counts = endings.map((ending) => cell.endings[ending])
-    return [ways.indexOf(cell.way), cell.states, cell.distinct, counts, shellWord(cell.replay)]
+    return [
+      ways.indexOf(cell.way),
+      cell.states,
+      cell.distinct,
+      counts,
+      shortReplay(cell.replay, `${story}/${it.number}.${cell.way}.`),
+    ]
   })
   const deeper = it.deeper === null ? null : ([it.deeper.states, it.deeper.violations] as const)
   return [it.number, it.name, words === it.name ? '' : words, phase, it.atMs, cells, deeper]
+}
+
+function shortReplay(replay: string, usual: string): number | string {
+  const word = shellWord(replay)
+  const rest = word.startsWith(usual) ? word.slice(usual.length) : ''
+  return /^(0|[1-9]\d{0,8})$/.test(rest) ? Number(rest) : word
 }

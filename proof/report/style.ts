@@ -74,7 +74,7 @@ const alarm = `
 `
 
 const story = `
-#tabs{display:flex;flex-wrap:wrap;gap:.35rem;margin-bottom:1rem;border-bottom:1px solid var(--line);padding-bottom:.7rem}
+#tabs{position:relative;display:flex;flex-wrap:wrap;gap:.35rem;margin-bottom:1rem;border-bottom:1px solid var(--line);padding-bottom:.7rem}
 #tabs a{display:block;padding:.3rem .8rem;border:1px solid var(--line);border-radius:999px;background:var(--surface);color:var(--text);text-decoration:none;font-size:.9rem}
 #tabs a:hover{border-color:var(--accent)}
 #tabs a[aria-current]{background:var(--text);border-color:var(--text);color:var(--page);font-weight:600}
@@ -91,7 +91,7 @@ const story = `
 .ends li,.counts li{display:flex;gap:.4rem;align-items:center}
 .is-violation{color:var(--alarm);font-weight:700}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.25rem;margin-top:1.5rem}
-.figures figure{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:.8rem 1rem;min-width:0;overflow-x:auto}
+.figures figure{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:.8rem 1rem;min-width:0;overflow-x:auto;position:relative}
 figcaption{font-weight:600;margin-bottom:.4rem}figcaption span{display:block;font-weight:400;font-size:.83rem;color:var(--muted)}
 .histogram td:nth-child(2){width:60%}.histogram svg{display:block;width:100%;height:12px}
 .histogram rect{fill:var(--accent)}

@@ -1,5 +1,5 @@
 /**
- * The system tools that Everboot calls, and the Debian packages they come in.
+ * The system tools that Everboot and its tests call, and the Debian packages they come in.
  * Promise: a missing tool is installed when that is allowed and possible (root on Debian), else named with its
  * package (EB-TOOL-MISSING); nothing else on the machine is changed.
  * Leaves to others: running the tools (run-tool.ts).
@@ -26,6 +26,7 @@ const packages = {
   openssl: 'openssl',
   zstd: 'zstd',
   ldd: 'libc-bin',
+  chromium: 'chromium',
 } as const
 
 export type HostTool = keyof typeof packages

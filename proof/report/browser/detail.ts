@@ -9,6 +9,7 @@ export interface Shown {
   readonly cell: PageElement
   readonly operation: OperationData
   readonly phase: { readonly name: string; readonly words: string }
+  readonly story: string
 }
 
 export interface Detail {
@@ -57,7 +58,8 @@ export function detail(browser: Browser, make: Make, data: PageData): Detail {
     const drawing = shown.cell.querySelector('svg')?.cloneNode(true)
     drawing?.setAttribute('viewBox', `0 ${way * rowStep} ${width} ${rowHeight}`)
     drawing?.setAttribute('aria-hidden', 'true')
-    const command = `${data.command} ${replay}`
+    const usual = `${shown.story}/${shown.operation.n}.${name}.`
+    const command = `${data.command} ${typeof replay === 'number' ? usual + replay : replay}`
     return make(
       'section',
       { class: 'way' },

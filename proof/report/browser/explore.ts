@@ -21,7 +21,7 @@ export function explore(browser: Browser, data: PageData, detail: Detail): void 
     if (story === undefined || tuple === undefined) return null
     const [n, name, words, phase, atMs, ways, deeper] = tuple
     const operation: OperationData = { n, name, words, phase, atMs, cells: ways, deeper }
-    return { cell, operation, phase: story.phases[phase] ?? { name: '', words: '' } }
+    return { cell, operation, phase: story.phases[phase] ?? { name: '', words: '' }, story: story.story }
   }
   const pin = (cell: PageElement): void => {
     const shown = shownOf(cell)

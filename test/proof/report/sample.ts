@@ -177,3 +177,14 @@ export function samples(): readonly SweepResult[] {
     sample({ scenario: 'restart', pieces: 64, about: 'A killed agent that takes up its download again.' }),
   ]
 }
+
+/** A story in which three operations break a promise, each in two ways. */
+export function broken(): SweepResult {
+  const seal = (phase: string, name: string): boolean =>
+    name.startsWith('slot b write') && (phase === 'VERIFYING' || phase === 'APPLYING')
+  return sample({
+    scenario: 'canary',
+    about: 'The update with a planted bug: the seal is written before the slot is read back.',
+    broken: (phase, name) => seal(phase, name) || name === `boot write ${2 * MiB}+4096`,
+  })
+}
