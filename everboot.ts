@@ -14,6 +14,11 @@ async function imageCommands(): Promise<{ readonly commands: readonly Command[] 
   return { commands: [...images.commands, ...sim.commands] }
 }
 
+async function emulatorCommands(): Promise<{ readonly commands: readonly Command[] }> {
+  const [board, proof] = await Promise.all([import('./bootloader-sim/cli.ts'), import('./proof/cli.ts')])
+  return { commands: [...board.commands, ...proof.commands] }
+}
+
 /** First word of a command → where it lives. */
 const families: Readonly<Record<string, Family>> = {
   demo: () => import('./demo/cli.ts'),
@@ -24,7 +29,7 @@ const families: Readonly<Record<string, Family>> = {
   devices: () => import('./hub/cli/main.ts'),
   rollout: () => import('./hub/cli/main.ts'),
   device: () => import('./device/cli.ts'),
-  emulator: () => import('./bootloader-sim/cli.ts'),
+  emulator: emulatorCommands,
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -267,3 +267,15 @@ export const reportLimits = {
   terminalLines: 40,
   terminalColumns: 80,
 } as const
+
+/** Sweeps and swarms. */
+export const proofLimits = {
+  pieces: 64,
+  piecesMax: 4_096,
+  /** A sweep is cut into more parts than there are workers. */
+  partsPerWorker: 4,
+  seedsMax: 1_000_000_000,
+  seedsPerJob: 100,
+  replayLines: 50,
+  replayLinesMax: 100_000,
+} as const

@@ -5,7 +5,7 @@
  */
 import type { Pending } from '../bootloader-sim/devices/fate.ts'
 import type { SlotId } from '../core/units.ts'
-import type { BoardImage, BoardOptions, SimBoard } from './board.ts'
+import type { BoardImage, BoardOptions, SimBoard } from './board-facts.ts'
 import { allCheckers } from './checkers/all.ts'
 import { type CheckerStates, type Observer, observe } from './observer.ts'
 import type { Behaviour, MadeRelease } from './publisher.ts'

@@ -5,7 +5,7 @@
 import { slotLimits } from '../core/limits.ts'
 import { roundUp } from '../core/units.ts'
 import { treeBytes } from '../images/release/verity.ts'
-import { pieceBytes, publisher } from './publisher.ts'
+import { type Publisher, pieceBytes, publisher } from './publisher.ts'
 import type { Scenario } from './scenario.ts'
 import type { Stage } from './scene.ts'
 import type { WorldParts } from './world.ts'
@@ -17,11 +17,14 @@ export interface StageOptions {
   readonly sectorBytes: 512 | 4096
 }
 
+/** What a world is made with, given a publisher. */
+export type PartsFor = (publisher: Publisher) => WorldParts
+
 /** @param partsFor what the world is made with, given a publisher */
 export async function makeStage(
   { releases }: Scenario,
   { seed, pieces, sectorBytes }: StageOptions,
-  partsFor: (publisher: ReturnType<typeof publisher>) => WorldParts,
+  partsFor: PartsFor,
 ): Promise<Stage> {
   const make = publisher(seed)
   const common = { pieces, level: 0 }

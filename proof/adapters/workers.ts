@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Job, Tick } from './worker.ts'
+import type { Job, Tick } from '../worker/main.ts'
 
 export const workersMax = availableParallelism()
 
@@ -35,7 +35,7 @@ export async function runJobs<T>(
 function runJob<T>(job: Job, workers: Set<Worker>, onTick: (states: number) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     // From the clone this file is TypeScript, from the package JavaScript.
-    const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
+    const worker = new Worker(new URL(`../worker/main${extname(import.meta.url)}`, import.meta.url), {
       workerData: job,
     })
     workers.add(worker)

@@ -11,6 +11,8 @@ const keptMax = 400
 
 export interface Chronicle {
   note(what: string): void
+  /** From now on nothing is noted. */
+  close(): void
   /** The last lines, oldest first. */
   lines(): readonly string[]
   count(): number
@@ -22,8 +24,13 @@ export function chronicle(nowMs: () => number): Chronicle {
   const hash = createHash('sha256')
   const kept: string[] = []
   let count = 0
+  let closed = false
   return {
+    close() {
+      closed = true
+    },
     note(what) {
+      if (closed) return
       const line = `${nowMs()} ${what}`
       hash.update(`${line}\n`)
       kept.push(line)

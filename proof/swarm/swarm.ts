@@ -8,11 +8,9 @@ import { assert } from '../../core/assert.ts'
 import { type SeededRandom, seededRandom } from '../../core/prng.ts'
 import { atRest } from '../at-rest.ts'
 import type { Violation } from '../observer.ts'
-import type { Publisher } from '../publisher.ts'
 import type { Scenario } from '../scenario.ts'
 import { boardName, firstScene, type Scene, type Stage } from '../scene.ts'
-import { makeStage } from '../stage.ts'
-import type { WorldParts } from '../world.ts'
+import { makeStage, type PartsFor } from '../stage.ts'
 import { type Chronicle, chronicle, watch } from './chronicle.ts'
 import { faultAtlas, healAll } from './fault-atlas.ts'
 
@@ -52,8 +50,6 @@ export interface SeedResult {
   readonly digest: string
 }
 
-export type PartsFor = (publisher: Publisher) => WorldParts
-
 /** @param tick told how many more seeds are done */
 export async function swarm(
   seeds: readonly number[],
@@ -78,9 +74,11 @@ export async function swarmStages(partsFor: PartsFor): Promise<readonly Stage[]>
   return stages
 }
 
+/** @param stopAt the story ends before this operation of the board */
 export async function playSeed(
   seed: number,
   stages: readonly Stage[],
+  stopAt: number | null = null,
 ): Promise<{ readonly result: SeedResult; readonly chronicle: Chronicle }> {
   const random = seededRandom(seed)
   const shape = stages[random.below(stages.length)]
@@ -89,6 +87,7 @@ export async function playSeed(
   const scene = await firstScene(stage)
   const notes = chronicle(() => scene.world.time.nowMs())
   watch(scene, notes)
+  if (stopAt !== null) stopBefore(scene, notes, stopAt)
   const faults = new Map<string, number>()
   await scene.board.powerOn()
   await until(scene, () => atRest(scene), hour)
@@ -114,6 +113,15 @@ export async function playSeed(
     digest: notes.digest(),
   }
   return { result, chronicle: notes }
+}
+
+/** The story is over for whoever reads it; what comes after is not noted. */
+function stopBefore({ board }: Scene, notes: Chronicle, operation: number): void {
+  const begin = board.power.onBegin
+  board.power.onBegin = (name) => {
+    if (board.operations.length >= operation) notes.close()
+    begin(name)
+  }
 }
 
 /** Wishes and faults. @returns how many wishes */

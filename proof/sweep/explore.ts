@@ -28,7 +28,7 @@ export interface SweepPlan {
   readonly scenario: Scenario
   readonly stage: Stage
   readonly depth: 1 | 2
-  /** This part of the operations: those whose number is `part` modulo `parts`. */
+  /** Of so many equal runs of operations this one. */
   readonly part: number
   readonly parts: number
 }
@@ -38,6 +38,8 @@ export interface SweepPart {
   readonly planned: number
   readonly fired: number
   readonly violations: readonly FoundViolation[]
+  /** Identities of all different crash images. */
+  readonly images: Iterable<string>
 }
 
 /** How the future of one crash state was. */
@@ -56,7 +58,7 @@ export async function sweepPart(plan: SweepPlan, tick: (states: number) => void)
   for (const [index, point] of recorded.entries()) {
     const planned = present(counted[index], 'counted operation')
     assert(planned.name === point.name, `operation ${index} was ${planned.name}, is ${point.name}`)
-    if (index % plan.parts !== plan.part) continue
+    if (Math.floor((index * plan.parts) / recorded.length) !== plan.part) continue
     const before = part.fired
     await part.cutAt(point)
     tick(part.fired - before)
@@ -65,7 +67,10 @@ export async function sweepPart(plan: SweepPlan, tick: (states: number) => void)
 }
 
 /** Every operation of the story without cuts, which must end as the scenario says. */
-async function pointsOf({ scenario, stage }: SweepPlan): Promise<readonly CrashPoint[]> {
+export async function pointsOf({
+  scenario,
+  stage,
+}: Pick<SweepPlan, 'scenario' | 'stage'>): Promise<readonly CrashPoint[]> {
   const scene = await preparedScene(scenario, stage)
   const points = record(scene)
   const went = (await play(scene, scenario.steps, stage)) && (await rest(scene))
@@ -138,14 +143,19 @@ class Part implements SweepPart {
   readonly #plan: SweepPlan
   readonly #identity: Identity = identity()
   readonly #seen = new Map<string, Future>()
+  readonly #images = new Set<string>()
 
   constructor(plan: SweepPlan) {
     this.#plan = plan
   }
 
+  get images(): Iterable<string> {
+    return this.#images
+  }
+
   async cutAt(point: CrashPoint): Promise<void> {
     const cells = new Map<Way, MutableCell>()
-    const deeper = { states: 0, violations: 0 }
+    const deeper = { states: 0, distinct: 0, violations: 0 }
     for (const state of crashStates(point, 'all')) {
       const path = `${this.#plan.scenario.name}/${point.number}.${state.way}.${state.index}`
       const cell = cells.get(state.way) ?? newCell(state.way, path)
@@ -153,11 +163,13 @@ class Part implements SweepPart {
       const two = this.#plan.depth === 2 && state.way !== 'subset'
       const { future, isNew } = await this.#judge(state, path, two)
       cell.add(future, isNew, path)
-      if (!two || !isNew) continue
+      // A future that was known has no points: its second cuts were made before.
+      if (!two) continue
       for (const second of future.points) {
         for (const again of crashStates(second, 'basic')) {
           const deep = await this.#judge(again, `${path}/${second.number}.${again.way}.${again.index}`, false)
           deeper.states += 1
+          if (deep.isNew) deeper.distinct += 1
           if (deep.future.violation !== null) deeper.violations += 1
         }
       }
@@ -180,19 +192,22 @@ class Part implements SweepPart {
     this.planned += 1
     const { stage, scenario } = this.#plan
     const crashed = crashedImage(state.image, state.fates, stage)
-    const key = this.#identity.whole(crashed)
+    const media = this.#identity.media(crashed)
+    const isNew = !this.#images.has(media)
+    this.#images.add(media)
+    const key = this.#identity.whole(crashed, media)
     const known = this.#seen.get(key)
     if (known !== undefined) {
       this.fired += 1
-      return { future: known, isNew: false }
+      return { future: known, isNew }
     }
-    const future = await futureOf(crashed, scenario, stage, recording)
+    const future = await futureOf(crashed, scenario, stage, { record: recording })
     this.fired += 1
     this.#seen.set(key, { ...future, points: [] })
     if (future.violation !== null && this.violations.length < violationsKept) {
       this.violations.push({ ...future.violation, replay: path })
     }
-    return { future, isNew: true }
+    return { future, isNew }
   }
 }
 
@@ -210,14 +225,23 @@ export function crashedImage(image: SceneImage, fates: readonly Fate[], stage: S
   return { ...image, board: { ...image.board, storage: { disks, files } }, pending: [] }
 }
 
-async function futureOf(
+/** What is done beside running a crash state to its end. */
+export interface FutureOptions {
+  /** Take crash points of the recovery. */
+  readonly record?: boolean
+  /** Told of the scene before its power comes on. */
+  readonly begin?: (scene: Scene) => void
+}
+
+export async function futureOf(
   crashed: SceneImage,
   scenario: Scenario,
   stage: Stage,
-  recording: boolean,
+  options: FutureOptions = {},
 ): Promise<Future> {
   const scene = await sceneAfterCut(stage, crashed)
-  const points = recording ? record(scene) : () => []
+  const points = options.record === true ? record(scene) : () => []
+  options.begin?.(scene)
   const { board, observer } = scene
   const before = board.boots.at(-1)
   const boots = board.boots.length

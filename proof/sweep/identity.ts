@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto'
 import type { SceneImage } from '../scene.ts'
 
 export interface Identity {
-  /** Of the media alone: 16 bytes as text. */
+  /** Of the media alone, the same in every process. */
   media(image: SceneImage): string
   /** Of everything that the future depends on. */
-  whole(image: SceneImage): string
+  whole(image: SceneImage, media: string): string
 }
 
 export function identity(): Identity {
@@ -20,7 +20,7 @@ export function identity(): Identity {
   const digest = (bytes: Uint8Array): string => {
     const known = contents.get(bytes)
     if (known !== undefined) return known
-    const made = createHash('sha256').update(bytes).digest('latin1').slice(0, 16)
+    const made = createHash('sha256').update(bytes).digest('base64').slice(0, 20)
     contents.set(bytes, made)
     return made
   }
@@ -36,21 +36,21 @@ export function identity(): Identity {
   const media = ({ board }: SceneImage): string => {
     const hash = createHash('sha256')
     for (const { medium } of board.storage.disks) {
-      for (const page of medium) hash.update(page === null ? '0' : digest(page), 'latin1')
+      for (const page of medium) hash.update(page === null ? '0' : digest(page))
       hash.update('|')
     }
     const { inodes, durable } = board.storage.files
     for (const [name, number] of [...durable].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      hash.update(`${name}=`).update(digest(inodes.get(number)?.synced ?? new Uint8Array(0)), 'latin1')
+      hash.update(`${name}=`).update(digest(inodes.get(number)?.synced ?? new Uint8Array(0)))
     }
-    return hash.digest('latin1').slice(0, 16)
+    return hash.digest('base64').slice(0, 20)
   }
   return {
     media,
-    whole(image) {
+    whole(image, mediaOfIt) {
       const { world, story, checkers } = image
       const parts = [
-        media(image),
+        mediaOfIt,
         world.nowMs,
         world.tables.statusLog.length,
         world.tables.attempts.size,
@@ -59,7 +59,7 @@ export function identity(): Identity {
         nameOf(story),
         ...checkers.map(nameOf),
       ]
-      return createHash('sha256').update(parts.join(' '), 'latin1').digest('latin1').slice(0, 16)
+      return createHash('sha256').update(parts.join(' ')).digest('base64').slice(0, 20)
     },
   }
 }

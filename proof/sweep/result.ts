@@ -37,7 +37,11 @@ export interface SweptOperation {
   readonly atMs: number
   readonly cells: readonly Cell[]
   /** Cuts two deep that began here: states and violations. */
-  readonly deeper: { readonly states: number; readonly violations: number } | null
+  readonly deeper: {
+    readonly states: number
+    readonly distinct: number
+    readonly violations: number
+  } | null
 }
 
 export interface FoundViolation extends Violation {

@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { readStamp } from '../../core/boot-partition.ts'
 import { sealOffset } from '../../images/release/slot-layout.ts'
 import { realParts } from '../../proof/adapters/parts.ts'
-import type { SimBoard } from '../../proof/board.ts'
+import type { SimBoard } from '../../proof/board-facts.ts'
 import { type MadeRelease, publisher } from '../../proof/publisher.ts'
 import { createWorld, type World } from '../../proof/world.ts'
 

@@ -15,7 +15,7 @@ import type { ReleaseFile } from '../../device/board.ts'
 import type { LocalRequest, LocalStatus } from '../../device/local-request.ts'
 import { type PssSigner, pssSigner } from '../../keys/signer.ts'
 import { realParts, rememberingParts } from '../../proof/adapters/parts.ts'
-import type { BoardOptions, SimBoard } from '../../proof/board.ts'
+import type { BoardOptions, SimBoard } from '../../proof/board-facts.ts'
 import {
   assignedTo,
   type Behaviour,

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { readRecord } from '../../core/boot-partition.ts'
 import { type BootRecord, bootPartition, chooseCopy, decodeRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
-import type { SimBoard } from '../../proof/board.ts'
+import type { SimBoard } from '../../proof/board-facts.ts'
 import { type Factory, hour, makeFactory, minute, reported, scene } from './fixtures.ts'
 
 let factory: Factory

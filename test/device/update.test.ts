@@ -2,7 +2,7 @@
  * Whole updates: real bootloader, agent and hub core in one process, in virtual time.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { SimBoard } from '../../proof/board.ts'
+import type { SimBoard } from '../../proof/board-facts.ts'
 import { type Factory, holds, makeFactory, scene, theReport } from './fixtures.ts'
 
 let factory: Factory

@@ -81,7 +81,7 @@ export function sample(options: SampleOptions = {}): SweepResult {
   const operations = steps.map(([phase, name], number): SweptOperation => {
     pending = / (flush|syncDir)$/.test(name) ? 0 : Math.min(5, pending + 1)
     const cells = cellsOf(scenario, number, name, pending, number - tips, broken(phase, name))
-    const deeper = depth === 2 ? { states: 40 + (number % 7), violations: 0 } : null
+    const deeper = depth === 2 ? { states: 40 + (number % 7), distinct: 30, violations: 0 } : null
     return { number, name, phase, atMs: number * 37, cells, deeper }
   })
   const sum = (pick: (cell: Cell) => number): number =>

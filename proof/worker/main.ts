@@ -4,11 +4,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { present } from '../../core/assert.ts'
 import { orThrow } from '../../core/errors.ts'
+import { rememberingParts } from '../adapters/parts.ts'
 import { readScenario } from '../scenario.ts'
 import { makeStage, type StageOptions } from '../stage.ts'
 import { swarm } from '../swarm/swarm.ts'
 import { sweepPart } from '../sweep/explore.ts'
-import { rememberingParts } from './parts.ts'
 
 export type Job =
   | {
@@ -37,9 +37,9 @@ async function work(job: Job): Promise<unknown> {
   const scenario = orThrow(readScenario(job.scenario, 'scenario'))
   const stage = await makeStage(scenario, job.stage, rememberingParts)
   const { depth, part, parts } = job
-  const { operations, planned, fired, violations } = await sweepPart(
+  const { operations, planned, fired, violations, images } = await sweepPart(
     { scenario, stage, depth, part, parts },
     tick,
   )
-  return { operations, planned, fired, violations }
+  return { operations, planned, fired, violations, images: [...images] }
 }

@@ -1,0 +1,285 @@
+/**
+ * The life of a simulated board: boots, agents, cuts, one graph of objects after another.
+ * Promise: a graph that is dead can do nothing: its ports never answer again.
+ * Leaves to others: what the board is made of (board.ts), what it keeps (board-storage.ts).
+ */
+import { createHash } from 'node:crypto'
+import { boot } from '../bootloader-sim/bootloader.ts'
+import type { SimDisk } from '../bootloader-sim/devices/block-device.ts'
+import { type Fate, fatesOf, type Leftover } from '../bootloader-sim/devices/fate.ts'
+import type { SimFiles } from '../bootloader-sim/devices/file-store.ts'
+import { mortal, never, silent } from '../bootloader-sim/devices/mortal.ts'
+import type { SimLink } from '../bootloader-sim/devices/network.ts'
+import type { CutTime, Power } from '../bootloader-sim/devices/power.ts'
+import { present } from '../core/assert.ts'
+import { currentRecord, readRecord } from '../core/boot-partition.ts'
+import type { BootRecord } from '../core/boot-record.ts'
+import { type Fault, faultOf } from '../core/errors.ts'
+import type { Disks, Entropy, Link, LogEvent, Machine } from '../core/ports.ts'
+import { seededRandom } from '../core/prng.ts'
+import type { SlotId } from '../core/units.ts'
+import { type Agent, createAgent } from '../device/agent.ts'
+import type { AgentSettings } from '../device/settings.ts'
+import {
+  type BoardImage,
+  type BoardWorld,
+  noSlotMs,
+  restartMs,
+  type SimBoard,
+  watchdogMs,
+} from './board-facts.ts'
+import type { Storage } from './board-storage.ts'
+import { type Behaviour, behaviourOf, bytesOf } from './publisher.ts'
+import { allWell } from './surroundings.ts'
+
+export class Board implements SimBoard {
+  readonly id: string
+  readonly settings: AgentSettings
+  readonly wrappingKey: Uint8Array
+  readonly storage: Storage
+  readonly slots: Readonly<Record<SlotId, SimDisk>>
+  readonly bootDisk: SimDisk
+  readonly files: SimFiles
+  readonly system = allWell()
+  readonly power: Power
+  readonly log: LogEvent[] = []
+  readonly boots: SlotId[]
+  readonly ends: Fault[] = []
+  readonly operations: readonly string[]
+  onCut: SimBoard['onCut'] = () => undefined
+  onEnd = (): void => {}
+  onLog: SimBoard['onLog'] = () => {}
+  onBoot: SimBoard['onBoot'] = () => {}
+  onCrash = (): void => {}
+  onKill = (): void => {}
+  behaves: SimBoard['behaves'] = (_, behaviour) => behaviour
+  bootId = ''
+  readonly #world: BoardWorld
+  readonly #disks: Disks
+  /** Counts graphs: each boot and each start of the agent is one. */
+  #generation: number
+  #agent: Agent | null = null
+  #link: SimLink | null = null
+  #cancelWatchdog = (): void => {}
+  #handOver = { slot: 'a' as SlotId, bootId: '', bootMs: 0 }
+  #behaviour: Behaviour = 'hang'
+  #trace = ''
+  #planned: Leftover | readonly Fate[] = 'lost'
+
+  constructor(
+    id: string,
+    world: BoardWorld,
+    settings: AgentSettings,
+    storage: Storage,
+    power: Power,
+    image: BoardImage | null,
+  ) {
+    this.id = id
+    this.#world = world
+    this.settings = settings
+    this.wrappingKey = settings.wrappingKey
+    this.storage = storage
+    this.power = power
+    this.operations = power.operations
+    const [first = 'rootfs'] = settings.partitions
+    this.slots = { a: storage.partition('a', first), b: storage.partition('b', first) }
+    this.bootDisk = storage.boot
+    this.files = storage.files
+    this.#generation = image?.generation ?? 0
+    this.boots = [...(image?.boots ?? [])]
+    this.#disks = {
+      openSlot: async (slot, name, mode) => {
+        this.system.openSlot(slot, name, mode)
+        return storage.partition(slot, name).handle()
+      },
+      openBoot: async () => {
+        this.system.openBoot()
+        return storage.boot.handle()
+      },
+    }
+    power.onCut = () => {
+      this.powerOff(this.#planned)
+      if (this.onCut() === undefined) world.time.soon(() => void this.powerOn())
+    }
+  }
+
+  agent(): Agent | null {
+    return this.#agent
+  }
+
+  partition(slot: SlotId, name: string): SimDisk {
+    return this.storage.partition(slot, name)
+  }
+
+  async record(): Promise<BootRecord> {
+    return present(currentRecord(await readRecord(this.bootDisk)), 'record')
+  }
+
+  image(): BoardImage {
+    return { storage: this.storage.image(), generation: this.#generation, boots: [...this.boots] }
+  }
+
+  powerOff(leftover: Leftover | readonly Fate[] = 'lost'): void {
+    this.#stopAll()
+    const random = this.#random()
+    const fates = typeof leftover === 'string' ? fatesOf(leftover, this.storage.pending(), random) : leftover
+    this.storage.crash(fates)
+    this.onCrash()
+  }
+
+  async powerOn(): Promise<void> {
+    this.#generation += 1
+    const alive = this.#aliveNow()
+    const [sealImage = 'rootfs'] = this.settings.partitions
+    const firmware = {
+      sealKeys: this.#world.publisher.trust.seal,
+      verify: this.#world.bootVerify,
+      sealImage,
+    }
+    const ports = { disks: mortal(this.#disks, alive), entropy: this.#entropy() }
+    const outcome = await boot(ports, firmware)
+    if (!alive()) return
+    this.onBoot(outcome)
+    this.#trace = outcome.trace.map((it) => it.what).join('\n')
+    const { clock } = this.#world.time
+    if (outcome.kind === 'none') {
+      clock.timer(noSlotMs, () => alive() && this.#reset())
+      return
+    }
+    this.boots.push(outcome.slot)
+    this.bootId = outcome.bootId
+    this.#handOver = { slot: outcome.slot, bootId: outcome.bootId, bootMs: clock.monotonicMs() }
+    const says = behaviourOf(this.slots[outcome.slot].medium(0, 4096))
+    this.#behaviour = this.behaves(outcome.slot, says)
+    this.#pet()
+    if (this.#behaviour !== 'hang') this.#startAgent()
+  }
+
+  cutAt(n: number, time: CutTime, leftover: Leftover | readonly Fate[]): void {
+    this.#planned = leftover
+    this.power.cutWhen((_, at) => at === n, time)
+  }
+
+  cutWhen(match: (name: string) => boolean, time: CutTime, leftover: Leftover | readonly Fate[]): void {
+    this.#planned = leftover
+    this.power.cutWhen(match, time)
+  }
+
+  killAgent(): void {
+    if (this.#agent === null) return
+    this.#generation += 1
+    this.onKill()
+    this.#agent = null
+    this.#link?.vanish()
+    const alive = this.#aliveNow()
+    this.#world.time.clock.timer(restartMs, () => {
+      if (alive()) this.#startAgent()
+    })
+  }
+
+  cutLink(): void {
+    this.#world.broker.cut(this.id)
+  }
+
+  #stopAll(): void {
+    this.#generation += 1
+    this.#agent = null
+    this.#cancelWatchdog()
+    this.#link?.vanish()
+    this.#link = null
+  }
+
+  #reset(): void {
+    this.powerOff()
+    void this.powerOn()
+  }
+
+  #pet(): void {
+    this.#cancelWatchdog()
+    this.#cancelWatchdog = this.#world.time.clock.timer(watchdogMs, () => this.#reset())
+  }
+
+  #aliveNow(): () => boolean {
+    const mine = this.#generation
+    return () => mine === this.#generation
+  }
+
+  /** Chance of one graph: the same seed and generation, the same numbers. */
+  #random() {
+    const digest = createHash('sha256').update(`${this.#world.seed} ${this.id} ${this.#generation}`).digest()
+    return seededRandom(digest.readUIntBE(0, 6))
+  }
+
+  #entropy(): Entropy {
+    const random = this.#random()
+    return { bytes: (count) => bytesOf(random, count) }
+  }
+
+  #startAgent(): void {
+    const alive = this.#aliveNow()
+    const { time, broker, server, codec } = this.#world
+    const { clock } = time
+    this.#link = broker.link(this.id)
+    const events = {
+      emit: (event: LogEvent) => {
+        if (!alive()) return
+        this.log.push(event)
+        this.onLog(event)
+      },
+    }
+    const link: Link = this.#behaviour === 'no hub' ? silent : mortal(this.#counted(this.#link), alive)
+    this.#agent = createAgent(
+      {
+        clock: mortal({ ...clock, wallMs: () => this.system.wallMs(clock.wallMs()) }, alive),
+        random: this.#random(),
+        entropy: this.#entropy(),
+        disks: mortal(this.#disks, alive),
+        files: mortal(this.files, alive),
+        link,
+        fetch: mortal(server, alive),
+        machine: mortal(this.#machine(), alive),
+        codec,
+        events,
+        openReleaseFile: (path) => this.system.openReleaseFile(path),
+      },
+      this.settings,
+    )
+    this.#agent.run().then(
+      () => this.onEnd(),
+      (caught: unknown) => {
+        if (!alive()) return
+        const it = faultOf(caught)
+        this.ends.push(it)
+        events.emit({ event: 'agent ended', code: it.code, what: it.what })
+        clock.timer(restartMs, () => alive() && this.killAgent())
+      },
+    )
+  }
+
+  /** What the hub hears is an operation too: the power can go before it, or before its answer. */
+  #counted(link: Link): Link {
+    return {
+      open: (listener, will) => link.open(listener, will),
+      publish: (message) => this.power.step(`link publish ${message.topic}`, () => link.publish(message)),
+      subscribe: (topics) => link.subscribe(topics),
+      close: () => link.close(),
+    }
+  }
+
+  #machine(): Machine {
+    return {
+      handOver: () => this.#handOver,
+      reboot: async () => {
+        this.system.reboot()
+        this.#reset()
+        return never()
+      },
+      pet: () => this.#pet(),
+      run: async (argv) => this.system.run(argv),
+      hook: async (name, environment) => this.system.hook(name, environment),
+      probe: async () => this.system.probe(this.#behaviour),
+      hardware: () => this.system.hardware,
+      lastWords: async () => ({ console: 'last words', bootTrace: this.#trace }),
+    }
+  }
+}
