@@ -36,6 +36,8 @@ export interface Publisher {
   readonly trust: Trust
   readonly releaseSigner: KeySigner
   readonly sealSigner: KeySigner
+  /** The private halves, so that one can look for them where they must not be. */
+  readonly privateKeys: readonly Uint8Array[]
   make(version: string, behaviour: Behaviour, options?: MakeOptions): Promise<MadeRelease>
 }
 
@@ -58,8 +60,9 @@ export const pieceBytes = 4096
 
 export function publisher(seed = 1, rsaSigner: PssSigner | null = null): Publisher {
   const random = seededRandom(seed)
-  const release = newSigner(random)
-  const seal = newSigner(random)
+  const privateKeys = [bytesOf(random, 32), bytesOf(random, 32)] as const
+  const release = signerOf(privateKeys[0])
+  const seal = signerOf(privateKeys[1])
   const rsa = new Map(rsaSigner === null ? [] : [[rsaSigner.keyId, rsaSigner.publicPem]])
   const ring = (signer: KeySigner) => ({
     keys: new Map([[signer.keyId, Buffer.from(signer.publicKey.keyval.public, 'hex') as Uint8Array]]),
@@ -69,6 +72,7 @@ export function publisher(seed = 1, rsaSigner: PssSigner | null = null): Publish
     trust: { release: ring(release), seal: ring(seal), rsa },
     releaseSigner: release,
     sealSigner: seal,
+    privateKeys,
     async make(version, behaviour, options = {}) {
       const { pieces = 16, plain = false, profile = 'standard', more = [], level = 1 } = options
       if (profile === 'kindle' && rsaSigner === null) raise('EB-KEY', 'this publisher has no RSA key')
@@ -162,8 +166,8 @@ export function bytesOf(random: SeededRandom, count: number): Uint8Array<ArrayBu
 /** RFC 8410: what comes before the 32 bytes of a private key in PKCS #8. */
 const pkcs8Head = '302e020100300506032b657004220420'
 
-function newSigner(random: SeededRandom): KeySigner {
-  const der = Buffer.concat([Buffer.from(pkcs8Head, 'hex'), bytesOf(random, 32)])
+function signerOf(privateKey: Uint8Array): KeySigner {
+  const der = Buffer.concat([Buffer.from(pkcs8Head, 'hex'), privateKey])
   const pem = `-----BEGIN PRIVATE KEY-----\n${der.toString('base64')}\n-----END PRIVATE KEY-----\n`
   return orThrow(ed25519Signer(pem, 'a key of the simulation'))
 }

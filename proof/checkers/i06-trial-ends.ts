@@ -1,0 +1,115 @@
+/**
+ * I6: a trial without a verdict is started three times at most (once more per lost copy of the record), then
+ * the other slot boots and the trial does not come back; an attempt moves the priority there and back once,
+ * and reboots of the agent's own accord have an end.
+ * Counted as long as the other slot is good, on trial as rule 6 has it. Every planted fault may cost one more
+ * way there and back, and eight cuts use up the tries of a committed slot.
+ */
+import type { BootRecord } from '../../core/boot-record.ts'
+import { slotLimits } from '../../core/limits.ts'
+import { otherSlot, type SlotId } from '../../core/units.ts'
+import { checker, type Facts } from './checker.ts'
+import { attemptKey, good, onTrial, savedJournal } from './seen.ts'
+
+/** To the new slot, and one final switch back. */
+const switchesMax = 2
+/** Into the trial; out of it, after a rollback; out of rescue, once; to the spare when that is the only good slot. */
+const rebootsMax = 4
+
+interface State {
+  readonly attempt: string | null
+  /** Starts on trial since the slot was written or a new attempt began. */
+  readonly starts: Readonly<Record<SlotId, number>>
+  /** The other slot was started since. */
+  readonly left: Readonly<Record<SlotId, boolean>>
+  readonly priority: SlotId | null
+  /** Of this attempt and what follows it. */
+  readonly switches: number
+  readonly reboots: number
+  readonly cuts: number
+  readonly kills: number
+  readonly faults: number
+  readonly lostCopies: number
+  readonly storage: boolean
+}
+
+const afresh = {
+  starts: { a: 0, b: 0 },
+  left: { a: false, b: false },
+  switches: 0,
+  reboots: 0,
+  cuts: 0,
+  kills: 0,
+  faults: 0,
+  lostCopies: 0,
+}
+
+export const trialEnds = checker<State>({
+  id: 'I6',
+  says: 'a trial has three boots at most, and one switch back ends it',
+  start: { ...afresh, attempt: null, priority: null, storage: false },
+  on: {
+    write(state, { slot }) {
+      if (slot === null || (state.starts[slot] === 0 && !state.left[slot])) return state
+      const { starts, left } = state
+      return { ...state, starts: { ...starts, [slot]: 0 }, left: { ...left, [slot]: false } }
+    },
+    flush: (state, { slot }, facts) => (slot === null ? looked(state, facts) : state),
+    cut: (state, _, facts) => looked({ ...state, cuts: state.cuts + 1 }, facts),
+    killed: (state) => ({ ...state, kills: state.kills + 1 }),
+    boot(before, { outcome }, facts) {
+      const state = looked(before, facts)
+      const record = facts.truth.record()
+      if (outcome.kind === 'none' || record === null || state.storage) return state
+      return started(state, outcome.slot, record, facts)
+    },
+    rename(state, it, facts) {
+      const journal = savedJournal(it, facts)
+      const key = journal === null ? null : attemptKey(journal)
+      return key === null || key === state.attempt ? state : { ...state, ...afresh, attempt: key }
+    },
+    logged(state, { event }, { violated }) {
+      if (event.event !== 'reboot') return state
+      const reboots = state.reboots + 1
+      const max = rebootsMax + 2 * state.faults + state.cuts - state.reboots + state.kills
+      if (reboots > max) violated(`the agent reboots the board for the ${reboots}th time in one attempt`)
+      return { ...state, reboots }
+    },
+    planted(state, { what }) {
+      const faults = state.faults + 1
+      if (what === 'record') return { ...state, ...afresh, faults }
+      if (what === 'record-copy') return { ...state, faults, lostCopies: state.lostCopies + 1 }
+      return { ...state, faults, storage: state.storage || what === 'storage-fault' }
+    },
+    healed: (state) => (state.storage ? { ...state, storage: false } : state),
+  },
+})
+
+function looked(state: State, { truth, violated }: Facts): State {
+  const priority = truth.record()?.priority ?? state.priority
+  if (priority === state.priority) return state
+  if (state.priority === null) return { ...state, priority }
+  const switches = state.switches + 1
+  const max = switchesMax + 2 * state.faults + Math.floor(state.cuts / slotLimits.committedTries)
+  if (switches > max) violated(`the priority moves for the ${switches}th time in one attempt, to ${priority}`)
+  return { ...state, priority, switches }
+}
+
+function started(state: State, slot: SlotId, record: BootRecord, { truth, violated }: Facts): State {
+  const other = otherSlot(slot)
+  const leaves = state.starts[other] > 0 && !record[other].ok
+  const left = leaves ? { ...state.left, [other]: true } : state.left
+  if (record[slot].ok) {
+    const starts = state.starts[slot] === 0 ? state.starts : { ...state.starts, [slot]: 0 }
+    return left === state.left && starts === state.starts ? state : { ...state, left, starts }
+  }
+  if (!onTrial(record, slot) || good(truth, other) === null) return { ...state, left }
+  if (left[slot] && state.faults === 0) {
+    violated(`slot ${slot} is on trial again although slot ${other} was started since`)
+  }
+  const count = state.starts[slot] + 1
+  if (count > slotLimits.trialTries + state.lostCopies) {
+    violated(`slot ${slot} is started on trial for the ${count}th time although slot ${other} is good`)
+  }
+  return { ...state, left, starts: { ...state.starts, [slot]: count } }
+}
