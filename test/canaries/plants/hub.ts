@@ -19,7 +19,7 @@ export const hubPlants: readonly Plant[] = [
       if (!again) return pump()
       awaiting = null
       known.add(keyOf(status))
-      board.journal.save((it) => ({ ...it, outbox: [...unacknowledged(it)] })).then(forgetKnown, pump)
+      saveOutbox()
     }
 `,
       },

@@ -66,8 +66,8 @@ export const recordPlants: readonly Plant[] = [
     edits: [
       {
         file: 'core/block-io.ts',
-        find: '(at, part) => device.read(at, part))',
-        replace: 'async (at, part) => {\n    await device.read(at, part)\n    return part.length\n  })',
+        find: 'device.read(at, part)',
+        replace: 'device.read(at, part).then(() => part.length)',
       },
     ],
     caughtBy: ['I1', 'I13'],
