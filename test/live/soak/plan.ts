@@ -58,12 +58,15 @@ export interface Blow {
   readonly strikes: readonly Strike[]
 }
 
+/** In order, as the emulator ends when it is told to; or with the loss of all that was not flushed. */
+export type PowerOff = 'switch' | 'plug'
+
 export interface Round {
   readonly number: number
   readonly version: number
   readonly blows: readonly Blow[]
   /** How the board is switched off for the look at its disk. */
-  readonly off: 'SIGTERM' | 'SIGKILL'
+  readonly off: PowerOff
   /** What rots while it is off, where the rest of the board can bear it. */
   readonly rot: { readonly where: 'running' | 'fallback'; readonly damage: DamageKind } | null
 }
@@ -76,7 +79,8 @@ const struck: readonly Phase[] = [
   ...(['IDLE', 'DOWNLOADING', 'boot', 'boot', 'start', 'report'] as const),
 ]
 const withAgent: readonly BlowKind[] = [
-  ...(['kill agent', 'kill agent', 'kill agent', 'kill agent', 'kill agent'] as const),
+  ...(['kill agent', 'kill agent', 'kill agent', 'kill agent'] as const),
+  ...(['kill agent', 'kill agent', 'kill agent', 'kill agent'] as const),
   ...(['reset', 'power cut', 'unplug', 'kill hub', 'cut link'] as const),
 ]
 const withoutAgent: readonly BlowKind[] = ['reset', 'power cut', 'unplug', 'reset', 'kill hub']
@@ -102,7 +106,7 @@ export function planner(seed: number): () => Round {
       number,
       version: bags.version(),
       blows,
-      off: random.below(2) === 0 ? 'SIGTERM' : 'SIGKILL',
+      off: random.below(2) === 0 ? 'switch' : 'plug',
       rot: rotOf(random),
     }
   }

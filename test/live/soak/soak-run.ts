@@ -4,6 +4,7 @@
  * it ends at the first look that finds a violation, and then leaves everything as it was found.
  */
 import { damageSlot } from '../../../bootloader-sim/adapters/damage.ts'
+import { present } from '../../../core/assert.ts'
 import { EverbootError, faultText } from '../../../core/errors.ts'
 import { slotLimits } from '../../../core/limits.ts'
 import { otherSlot, type SlotId } from '../../../core/units.ts'
@@ -14,22 +15,13 @@ import { readAttempts, readHub } from './adapters/hub-database.ts'
 import { Interrupted, type Patience, waitFor } from './adapters/wait.ts'
 import { deviceId, openWorld, type World } from './adapters/world.ts'
 import { AttemptWatch } from './attempt-watch.ts'
-import type { AttemptFacts, DiskFacts, HubFacts, ReportFacts, Violation, WireFacts } from './facts.ts'
+import type { AttemptFacts, DiskFacts, KnownRelease, ReportFacts, Violation } from './facts.ts'
+import { judge, type Look, secondReports } from './judgement.ts'
 import { soakLimits } from './limits.ts'
 import type { Sighting } from './phases.ts'
-import { planner, type Round } from './plan.ts'
+import { type PowerOff, planner, type Round } from './plan.ts'
 import { type SoakResult, Tally, type TallyNumbers, type Violated } from './tally.ts'
-import {
-  bootFaults,
-  couldCarry,
-  diskFaults,
-  floorOf,
-  outcomeFaults,
-  reportFaults,
-  strayReports,
-  truthFaults,
-  wireFaults,
-} from './verdicts.ts'
+import { bootFaults, couldCarry } from './verdicts.ts'
 
 export interface SoakOptions {
   readonly seed: number
@@ -39,14 +31,6 @@ export interface SoakOptions {
   readonly interrupted: AbortSignal
   /** Something to tell: what is being made, how an attempt ended. */
   readonly note: (line: string) => void
-}
-
-/** Everything that one look found. */
-export interface Look {
-  readonly disk: DiskFacts
-  readonly hub: HubFacts
-  readonly wire: WireFacts
-  readonly attempts: DeviceDetailView['attempts']
 }
 
 /** An attempt, and the disk before it. */
@@ -106,7 +90,7 @@ export class Soak {
       })
       this.world.board.on()
       await this.#rest('the factory system', soakLimits.bootMs)
-      await this.#check('SIGTERM', null)
+      await this.#check('switch', null)
     })
   }
 
@@ -133,37 +117,41 @@ export class Soak {
 
   /** One attempt under its blows, from a board that is off to a board that is off. */
   async round(round: Round): Promise<void> {
-    const { hub } = this.world
     const release = await this.world.release(round.version)
     await this.#switchOn()
     const before = this.disk
-    if (before.record === null) throw new Error('no boot record')
-    const target = otherSlot(before.record.priority)
-    const watch = new AttemptWatch(target)
+    const target = otherSlot(present(before.record, 'the boot record').priority)
     const blows = new Blows(this.world, this.#tally, round, target)
-    this.#watch = watch
     this.#blows = blows
+    this.#watch = new AttemptWatch(target)
     // Beside the assignment, not before it.
     blows.phase('IDLE')
-    const { seq } = await hub.assign(release.id, deviceId)
-    this.#assigned.add(seq)
-    await waitFor(`attempt ${seq} (${release.kind}) is decided`, soakLimits.restMs, this.#patience, () => {
-      const state = readAttempts(hub.data).find((it) => it.seq === seq)?.state
-      return state === 'succeeded' || state === 'failed' ? state : null
-    })
+    const seq = await this.#attempt(round.number, release)
     await blows.end()
     await this.#rest(`the board after attempt ${seq}`, soakLimits.restMs)
     const { strikes, damaged } = blows
-    const facts: AttemptFacts = { seq, release, target, strikes, damaged, ...watch.facts() }
+    const facts = { seq, release, target, strikes, damaged, ...this.#watch.facts() }
     this.#last = { facts, before }
     await this.#check(round.off, facts)
     const report = [...this.#reports.values()].find((it) => it.seq === seq)
     if (report === undefined) return
     this.#tally.ended(release.kind, report)
-    this.#options.note(
-      `round ${round.number}: ${release.id} (${release.kind}) ${report.result} ${report.code ?? ''} after ${strikes} strikes`,
-    )
+    const outcome = `${report.result}${report.code === null ? '' : ` (${report.code})`}`
+    this.#options.note(`round ${round.number}: ${outcome} after ${blows.story.join(', ') || 'no strike'}`)
     if (this.#violations.length === 0) await this.#rot(round.rot)
+  }
+
+  /** Assigns the release. @returns the attempt, when the hub has its outcome */
+  async #attempt(round: number, { id, kind }: KnownRelease): Promise<number> {
+    const { hub } = this.world
+    const { seq } = await hub.assign(id, deviceId)
+    this.#assigned.add(seq)
+    this.#options.note(`round ${round} begins: ${id} (${kind})`)
+    await waitFor(`attempt ${seq} (${kind}) is decided`, soakLimits.restMs, this.#patience, () => {
+      const state = readAttempts(hub.data).find((it) => it.seq === seq)?.state
+      return state === 'succeeded' || state === 'failed' ? state : null
+    })
+    return seq
   }
 
   /** Looks at a board that is off. */
@@ -176,23 +164,9 @@ export class Soak {
   }
 
   /** Every rule over one look. @param before the look before; null: the first */
-  judge(
-    { disk, hub, wire, attempts }: Look,
-    before: DiskFacts | null,
-    attempt: AttemptFacts | null,
-  ): Violation[] {
-    for (const it of hub.reports) this.#reports.set(it.key, it)
-    const reports = [...this.#reports.values()]
-    const faults: Violation[] = [...diskFaults(disk, before, this.world.releases), ...wireFaults(wire, hub)]
-    faults.push(...strayReports(reports, this.#assigned))
-    if (attempt === null || before === null) return faults
-    const known = attempts.find((it) => it.seq === attempt.seq)
-    faults.push(...reportFaults(attempt, reports, known, disk.finished))
-    const report = reports.find((it) => it.seq === attempt.seq)
-    if (report === undefined) return faults
-    faults.push(...truthFaults(attempt, report, before, disk))
-    faults.push(...outcomeFaults(attempt, report, floorOf(before)))
-    return faults
+  judge(look: Look, before: DiskFacts | null, attempt: AttemptFacts | null): readonly Violation[] {
+    const known = { releases: this.world.releases, assigned: this.#assigned }
+    return judge(look, before, attempt, known)
   }
 
   /** Ends everything. @returns what it came to */
@@ -202,7 +176,7 @@ export class Soak {
     const numbers = this.numbers()
     if (numbers.kills.total > numbers.strikes['kill agent'])
       this.#note([{ rule: 'programs', what: `the agent was killed ${numbers.kills.total} times, not by us` }])
-    this.#note(this.#secondReports())
+    this.#note(secondReports(this.#reports.values()))
     await this.#blows?.end().catch(() => {})
     const world = this.#world
     if (world !== null) this.#note(await world.close(this.#violations.length > 0))
@@ -215,22 +189,13 @@ export class Soak {
     }
   }
 
-  /** A second report may come long after the first. */
-  #secondReports(): Violation[] {
-    return [...Map.groupBy(this.#reports.values(), (it) => it.seq)]
-      .filter(([, reports]) => reports.length > 1)
-      .map(([seq, reports]) => ({
-        rule: 'report',
-        what: `attempt ${seq} has ${reports.length} final reports`,
-      }))
-  }
-
-  async #check(off: 'SIGTERM' | 'SIGKILL', attempt: AttemptFacts | null): Promise<void> {
+  async #check(off: PowerOff, attempt: AttemptFacts | null): Promise<void> {
     const { board } = this.world
     await board.off(off)
     const left = await board.left()
     this.#violate(left.map((what) => ({ rule: 'leak', what: `of a board that is off: ${what}` })))
     const look = await this.look()
+    for (const it of look.hub.reports) this.#reports.set(it.key, it)
     this.#tally.count('checks')
     this.#violate(this.judge(look, this.#disk, attempt))
     this.#disk = look.disk
@@ -255,7 +220,7 @@ export class Soak {
     await waitFor('the hub hears that the board fell back', soakLimits.restMs, this.#patience, () =>
       readHub(hub.data).fellBackIn.length > known ? true : null,
     )
-    await this.#check('SIGKILL', null)
+    await this.#check('plug', null)
   }
 
   async #switchOn(): Promise<void> {

@@ -21,7 +21,7 @@ export class Blows {
   #waiting: readonly Blow[]
   #striking: Promise<void> = Promise.resolve()
   #fault: unknown = null
-  #strikes = 0
+  readonly #story: string[] = []
   #damaged = false
 
   /** @param target the slot that is not committed */
@@ -33,7 +33,12 @@ export class Blows {
   }
 
   get strikes(): number {
-    return this.#strikes
+    return this.#story.length
+  }
+
+  /** What was done, and in which phase. */
+  get story(): readonly string[] {
+    return this.#story
   }
 
   get damaged(): boolean {
@@ -75,6 +80,7 @@ export class Blows {
 
   /** @returns whether there was something to strike */
   async #struck(strike: Strike): Promise<boolean> {
+    const { phase } = this.#world.board.watcher
     try {
       if (!(await this.#carryOut(strike))) {
         this.#tally.count('missed')
@@ -85,7 +91,7 @@ export class Blows {
       this.#tally.count('missed')
       return false
     }
-    this.#strikes += 1
+    this.#story.push(`${strike.what} in ${phase}`)
     this.#tally.struck(strike.what)
     return true
   }
@@ -125,9 +131,9 @@ export class Blows {
   /** As when somebody pulls the plug and puts it in again: the new board finds nothing of the old one. */
   async #unplug(): Promise<void> {
     const { board } = this.#world
-    await board.off('SIGKILL')
+    await board.off('plug')
     const left = await board.left()
-    if (left.length > 0) throw new Error(`a killed board leaves ${left.join(', ')}`)
+    if (left.length > 0) throw new Error(`an unplugged board leaves ${left.join(', ')}`)
     board.on()
   }
 }

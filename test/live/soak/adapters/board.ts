@@ -10,7 +10,9 @@ import { EverbootError } from '../../../../core/errors.ts'
 import { remains } from '../../../bootloader-sim/real-board.ts'
 import { soakLimits } from '../limits.ts'
 import { type Sighting, Watcher } from '../phases.ts'
+import type { PowerOff } from '../plan.ts'
 import { type Program, startProgram } from './programs.ts'
+import { unplug } from './unplug.ts'
 import { type Patience, waitFor } from './wait.ts'
 
 export interface BoardOptions {
@@ -38,6 +40,11 @@ export class SoakBoard {
     return readBoard(this.directory)
   }
 
+  /** Of its program; 0 while it is off. */
+  get pid(): number {
+    return this.#program?.pid ?? 0
+  }
+
   /** The end of its console. */
   lastLines(): readonly string[] {
     return this.#lines
@@ -53,18 +60,21 @@ export class SoakBoard {
     })
   }
 
-  /** Switches it off. Nothing of it runs when this resolves; whether the kernel still holds any of it is `left`. */
-  async off(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  /**
+   * Switches it off, or pulls the plug. Nothing of it runs when this resolves; whether the kernel still holds
+   * any of it is `left`.
+   */
+  async off(how: PowerOff): Promise<void> {
     const program = this.#program
     this.#program = null
     if (program === null) return
-    await program.end(signal)
-    // An orderly end shows itself on the console; a killed program shows nothing.
-    if (signal === 'SIGKILL') for (const it of this.watcher.unplugged()) this.#options.onSighting(it)
-  }
-
-  get isOn(): boolean {
-    return this.#program !== null
+    if (how === 'switch') {
+      await program.end('SIGTERM')
+      return
+    }
+    await unplug(program, this.directory, await this.file())
+    // A switched-off board shows it on the console; one without power shows nothing.
+    for (const it of this.watcher.unplugged()) this.#options.onSighting(it)
   }
 
   /** Gives an order, to a board that may just have been switched on. @throws EverbootError what it refuses */

@@ -15,7 +15,7 @@ import { currentRecord, readRecord, readStamp } from '../../../../core/boot-part
 import { type BootRecord, bootPartition } from '../../../../core/boot-record.ts'
 import { orThrow } from '../../../../core/errors.ts'
 import { slotLimits } from '../../../../core/limits.ts'
-import type { SlotId } from '../../../../core/units.ts'
+import { MiB, type SlotId } from '../../../../core/units.ts'
 import { decodeJournal } from '../../../../device/update/journal.ts'
 import { openSeal } from '../../../../images/release/seal.ts'
 import { sealOffset } from '../../../../images/release/slot-layout.ts'
@@ -42,7 +42,7 @@ export async function readColdDisk(
         a: await slotFacts(directory, board, 'a', releases),
         b: await slotFacts(directory, board, 'b', releases),
       },
-      ...(await journalFacts(directory, disk, board.partitions.data.offset)),
+      ...(await journalFacts(directory, disk, board.partitions.data)),
     }
   } finally {
     await device.close()
@@ -137,17 +137,22 @@ async function readPart(file: FileHandle, into: Buffer, bytes: number, at: numbe
   return into.subarray(0, bytesRead)
 }
 
+/** After a cut the file system has a journal of its own to play first, as the board does at its next boot. */
 async function journalFacts(
   directory: string,
   disk: string,
-  offset: number,
+  { offset, bytes }: BoardFile['partitions']['data'],
 ): Promise<Pick<DiskFacts, 'finished' | 'journal'>> {
-  const copy = join(directory, 'journal.copy')
+  const [data, copy] = [join(directory, 'data.copy'), join(directory, 'journal.copy')]
   await rm(copy, { force: true })
-  await tool('debugfs', '-R', `dump "/everboot/state/journal" "${copy}"`, `${disk}?offset=${offset}`)
-  const bytes = await readFile(copy).catch(() => null)
-  if (bytes === null || bytes.length === 0) return { finished: null, journal: 'none' }
-  const journal = decodeJournal(bytes)
+  const blocks = ['bs=1M', `skip=${offset / MiB}`, `count=${bytes / MiB}`, 'conv=sparse', 'status=none']
+  await tool('dd', `if=${disk}`, `of=${data}`, ...blocks)
+  const { status } = await runTool(['e2fsck', '-p', data])
+  if (status === null || status > 1) return { finished: null, journal: 'bad' }
+  await tool('debugfs', '-R', `dump "/everboot/state/journal" "${copy}"`, data)
+  const found = await readFile(copy).catch(() => null)
+  if (found === null || found.length === 0) return { finished: null, journal: 'none' }
+  const journal = decodeJournal(found)
   if (journal === null) return { finished: null, journal: 'bad' }
   const { finished } = journal
   return {

@@ -150,7 +150,7 @@ type Parts = Pick<World, 'directory' | 'hub' | 'board' | 'tap'> & { readonly lin
 async function close(parts: Parts, keep: boolean): Promise<readonly Violation[]> {
   const { directory, hub, board, tap, links } = parts
   const faults: Violation[] = []
-  await board.off('SIGTERM')
+  await board.off('switch')
   const left = await board.left()
   const how = await hub.end('SIGTERM')
   if (!['status 0', 'did not run'].includes(how))
