@@ -42,6 +42,7 @@ export interface BoardWorld {
   readonly bootVerify: Verify
   readonly agentVerify: Verify
   readonly codec: PieceCodec
+  readonly allocate?: ((bytes: number) => Uint8Array) | undefined
 }
 
 /** What of a board outlives a cut of its power. */

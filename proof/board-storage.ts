@@ -42,15 +42,18 @@ export interface StorageShape {
   readonly slotBytes: number
   /** Atomic unit of the disks: 512 or 4096. */
   readonly sectorBytes: number
+  /** Memory for readers and writers of the disks. */
+  readonly allocate?: ((bytes: number) => Uint8Array) | undefined
 }
 
-export function createStorage({ partitions, slotBytes, sectorBytes }: StorageShape, power: Power): Storage {
-  const boot = simDisk('boot', bootPartition.bytesMin, sectorBytes, power)
+export function createStorage(shape: StorageShape, power: Power): Storage {
+  const { partitions, slotBytes, sectorBytes, allocate } = shape
+  const boot = simDisk('boot', bootPartition.bytesMin, sectorBytes, power, allocate)
   const slots = new Map(
     slotIds.flatMap((slot) =>
       partitions.map((name, index) => {
         const label = index === 0 ? `slot ${slot}` : `slot ${slot} ${name}`
-        return [`${slot} ${name}`, simDisk(label, slotBytes, sectorBytes, power)] as const
+        return [`${slot} ${name}`, simDisk(label, slotBytes, sectorBytes, power, allocate)] as const
       }),
     ),
   )

@@ -27,6 +27,7 @@ export async function createBoard(
       partitions: settings.partitions,
       slotBytes: options.slotBytes ?? 256 * 1024,
       sectorBytes: options.sectorBytes ?? 4096,
+      allocate: world.allocate,
     },
     power,
   )

@@ -13,7 +13,7 @@ import {
 } from '../core/command.ts'
 import { exitStatus, raise } from '../core/errors.ts'
 import { proofLimits } from '../core/limits.ts'
-import { rememberingParts } from './adapters/parts.ts'
+import { rememberingParts, sweepParts } from './adapters/parts.ts'
 import { openScenario, scenarioNames } from './adapters/scenario-files.ts'
 import { runJobs, workersMax } from './adapters/workers.ts'
 import { replayCrash, replaySeed } from './replay.ts'
@@ -200,7 +200,7 @@ const replay: Command = {
 async function replayState(path: string, shape: StageOptions) {
   const [name = ''] = path.split('/')
   const { scenario } = await openScenario(name)
-  return replayCrash(path, scenario, shape, rememberingParts)
+  return replayCrash(path, scenario, shape, sweepParts)
 }
 
 function shapeOf(input: CommandInput): StageOptions {

@@ -15,6 +15,7 @@ import type { Report, Status } from '../core/wire/messages.ts'
 import { parseDeviceTopic } from '../core/wire/topics.ts'
 import { createHubCore, type HubCore } from '../hub/core/core.ts'
 import type { Verify } from '../keys/public-key.ts'
+import type { Arena } from './arena.ts'
 import { createBoard } from './board.ts'
 import type { BoardImage, BoardOptions, BoardWorld, SimBoard } from './board-facts.ts'
 import { copyTables, emptyTables, type MemoryStore, memoryStore, type Tables } from './hub-store.ts'
@@ -29,6 +30,10 @@ export interface WorldParts {
   readonly bootVerify: Verify
   readonly agentVerify: Verify
   readonly seed?: number
+  /** Bytes of a body that come at a time; the default is less than a piece. */
+  readonly partBytes?: number
+  /** Memory for the disks; a sweep gives the same to one world after another. */
+  readonly arena?: Arena
 }
 
 /** What outlives a cut of all boards: the hub lives on, its outlets are made anew. */
@@ -81,7 +86,8 @@ export async function createWorld(parts: WorldParts, from?: WorldImage): Promise
   const { publisher } = parts
   const time = virtualTime(parts.turn, wallStartMs, from?.nowMs ?? 0)
   const wire = broker(time.soon)
-  const server = fileServer(time.clock)
+  const server = fileServer(time.clock, parts.partBytes)
+  parts.arena?.reset()
   for (const [path, bytes] of from?.files ?? []) server.files.set(path, bytes)
   for (const [topic, payload] of from?.retained ?? []) wire.retained.set(topic, payload)
   server.sent = from?.bytesSent ?? 0
@@ -123,6 +129,7 @@ export async function createWorld(parts: WorldParts, from?: WorldImage): Promise
     bootVerify: parts.bootVerify,
     agentVerify: parts.agentVerify,
     codec: parts.codec,
+    allocate: parts.arena?.take,
   }
   const statuses = (device: string): readonly Status[] =>
     store.tables.statusLog.filter((it) => it.device === device).map((it) => it.status)

@@ -62,7 +62,14 @@ export interface DiskFaults {
 
 const pageBytes = 4096
 
-export function simDisk(name: string, sizeBytes: number, sectorBytes: number, power: Power): SimDisk {
+/** @param allocate zeroed memory; by default new */
+export function simDisk(
+  name: string,
+  sizeBytes: number,
+  sectorBytes: number,
+  power: Power,
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): SimDisk {
   assert(sizeBytes % pageBytes === 0, `${name}: ${sizeBytes} bytes are not whole pages`)
   let medium: Page[] = new Array<Page>(sizeBytes / pageBytes).fill(null)
   let view: Page[] = medium.slice()
@@ -104,7 +111,7 @@ export function simDisk(name: string, sizeBytes: number, sectorBytes: number, po
     sectorBytes,
     faults: { read: () => undefined, write: () => undefined, flush: () => {} },
     onWrite: () => {},
-    allocate: (bytes) => new Uint8Array(bytes),
+    allocate,
     async read(offset, into) {
       check(offset, into.length)
       const really = it.faults.read(offset, into.length) ?? into.length

@@ -11,28 +11,32 @@ export function never<T>(): Promise<T> {
 
 /** The port as the graph sees it. */
 export function mortal<T extends object>(port: T, alive: () => boolean): T {
+  const methods = new Map<string | symbol, { readonly of: unknown; readonly method: unknown }>()
   return new Proxy(port, {
     get(target, name, receiver) {
       const value: unknown = Reflect.get(target, name, receiver)
       if (typeof value !== 'function') return value
-      return (...args: unknown[]) => {
-        if (!alive()) return never()
-        const result: unknown = Reflect.apply(
-          value,
-          target,
-          args.map((it) => callbacks(it, alive)),
-        )
-        if (!(result instanceof Promise)) return result
-        return result.then(
-          (it: unknown) => (alive() ? inner(it, alive) : never()),
-          (caught: unknown) => {
-            if (alive()) throw caught
-            return never()
-          },
-        )
-      }
+      const known = methods.get(name)
+      if (known?.of === value) return known.method
+      const method = mortalMethod(value as (...args: unknown[]) => unknown, target, alive)
+      methods.set(name, { of: value, method })
+      return method
     },
   })
+}
+
+function mortalMethod(method: (...args: unknown[]) => unknown, target: object, alive: () => boolean) {
+  const passOn = (it: unknown): unknown => (alive() ? inner(it, alive) : never())
+  const fail = (caught: unknown): Promise<never> => {
+    if (alive()) throw caught
+    return never()
+  }
+  return (...args: unknown[]): unknown => {
+    if (!alive()) return never()
+    for (let index = 0; index < args.length; index += 1) args[index] = callbacks(args[index], alive)
+    const result = Reflect.apply(method, target, args)
+    return result instanceof Promise ? result.then(passOn, fail) : result
+  }
 }
 
 /** Devices and responses that a port hands out are ports themselves. */

@@ -169,7 +169,9 @@ export interface FileServer extends Fetch {
 
 const origin = 'https://hub'
 
-export function fileServer(clock: Pick<Clock, 'sleep'>): FileServer {
+/** @param partBytes of a body that come at a time */
+export function fileServer(clock: Pick<Clock, 'sleep'>, partBytes = 3000): FileServer {
+  const etagOf = etags()
   const server: FileServer = {
     files: new Map(),
     requests: [],
@@ -180,7 +182,7 @@ export function fileServer(clock: Pick<Clock, 'sleep'>): FileServer {
     async get(request) {
       server.requests.push(request)
       if (!server.up) throw lost()
-      const answer = answerTo(request, server.files)
+      const answer = answerTo(request, server.files, partBytes, etagOf)
       server.bend(request, answer)
       return responseOf(request, answer, clock, server)
     },
@@ -188,7 +190,12 @@ export function fileServer(clock: Pick<Clock, 'sleep'>): FileServer {
   return server
 }
 
-function answerTo(request: FetchRequest, files: ReadonlyMap<string, Uint8Array>): Answer {
+function answerTo(
+  request: FetchRequest,
+  files: ReadonlyMap<string, Uint8Array>,
+  partBytes: number,
+  etagOf: (file: Uint8Array) => string,
+): Answer {
   const file = files.get(request.url.slice(origin.length))
   const base = {
     etag: null,
@@ -198,10 +205,10 @@ function answerTo(request: FetchRequest, files: ReadonlyMap<string, Uint8Array>)
     breakAfter: null,
     stallAfter: null,
     partMs: 0,
-    partBytes: 3000,
+    partBytes,
   }
   if (file === undefined) return { ...base, status: 404 }
-  const etag = `"sha256-${createHash('sha256').update(file).digest('hex')}"`
+  const etag = etagOf(file)
   const { range } = request
   const whole = range === undefined || (range.ifRange !== undefined && range.ifRange !== etag)
   if (whole) return { ...base, status: 200, etag, body: file }
@@ -209,6 +216,16 @@ function answerTo(request: FetchRequest, files: ReadonlyMap<string, Uint8Array>)
   if (endExclusive > file.length) return { ...base, status: 416, etag }
   const contentRange = { start, endExclusive, size: file.length }
   return { ...base, status: 206, etag, contentRange, body: file.subarray(start, endExclusive) }
+}
+
+/** A file is hashed once. */
+function etags(): (file: Uint8Array) => string {
+  const known = new WeakMap<Uint8Array, string>()
+  return (file) => {
+    const found = known.get(file) ?? `"sha256-${createHash('sha256').update(file).digest('hex')}"`
+    known.set(file, found)
+    return found
+  }
 }
 
 function responseOf(

@@ -129,8 +129,8 @@ function text(bytes: Uint8Array, at: number, room: number): string | null {
   const field = Buffer.from(bytes.buffer, bytes.byteOffset + at, room)
   const end = field.indexOf(0)
   const value = field.toString('latin1', 0, end < 0 ? room : end)
-  const clean = end < 0 || field.subarray(end).every((byte) => byte === 0)
-  return clean && textForm.test(value) ? value : null
+  for (let rest = end < 0 ? room : end; rest < room; rest += 1) if (field[rest] !== 0) return null
+  return textForm.test(value) ? value : null
 }
 
 function small(value: bigint): number | undefined {

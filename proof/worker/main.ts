@@ -4,7 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { present } from '../../core/assert.ts'
 import { orThrow } from '../../core/errors.ts'
-import { rememberingParts } from '../adapters/parts.ts'
+import { rememberingParts, sweepParts } from '../adapters/parts.ts'
 import { readScenario } from '../scenario.ts'
 import { makeStage, type StageOptions } from '../stage.ts'
 import { swarm } from '../swarm/swarm.ts'
@@ -35,7 +35,7 @@ port.postMessage({ kind: 'done', result: await work(workerData as Job) })
 async function work(job: Job): Promise<unknown> {
   if (job.kind === 'swarm') return swarm(job.seeds, rememberingParts, tick)
   const scenario = orThrow(readScenario(job.scenario, 'scenario'))
-  const stage = await makeStage(scenario, job.stage, rememberingParts)
+  const stage = await makeStage(scenario, job.stage, sweepParts)
   const { depth, part, parts } = job
   const { operations, planned, fired, violations, images } = await sweepPart(
     { scenario, stage, depth, part, parts },
