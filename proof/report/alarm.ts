@@ -7,6 +7,7 @@ import { reportLimits } from '../../core/limits.ts'
 import type { SweepResult } from '../sweep/result.ts'
 import { allViolations, type Figures, type Found, verdictOf } from './figures.ts'
 import { type Html, html } from './html.ts'
+import { promiseWords } from './promises.ts'
 import { countOf, countText, replayCommand, secondsText } from './words.ts'
 
 export function headline(total: Figures): string {
@@ -50,7 +51,7 @@ export function alarmBanner(results: readonly SweepResult[], total: Figures, ids
 <h2 id="alarm-title"><span aria-hidden="true">✕</span>${verdict === 'broken' ? `${countOf(total.violations, 'broken promise')}: this must never happen` : 'This run proves less than it should'}</h2>
 ${notes(total)}
 ${found.length === 0 ? null : html`<ol>${shown.map((it) => violationItem(it, results, ids))}</ol>`}
-${found.length > shown.length ? html`<p>and ${countText(found.length - shown.length)} more, which --json lists</p>` : null}
+${shown.length > 0 && total.violations > shown.length ? html`<p>and ${countText(total.violations - shown.length)} more; the map marks where</p>` : null}
 </section>`
 }
 
@@ -72,13 +73,24 @@ function violationItem(
   const { invariant, what, atMs, operation, replay } = violation
   const result = results[scenario]
   const command = replayCommand(replay)
-  const cut = result?.operations.find((it) => it.cells.some((cell) => cell.replay === replay)) ?? null
+  const number = result === undefined ? null : cutOperation(replay, result.scenario)
+  const cut = result?.operations.find((it) => it.number === number) ?? null
   const link =
     cut === null
       ? null
       : html` · <a href="#${ids[scenario] ?? ''}:${cut.number}">cut at operation ${cut.number}, ${cut.name}</a>`
+  const says = promiseWords(invariant)
+  const promise = says === null ? null : html`<p class="muted">The promise: ${says}.</p>`
   return html`<li><p><b class="invariant">${invariant}</b>${what}</p>
+${promise}
 <p class="muted">${result?.scenario ?? ''}${link} · seen after ${countOf(operation, 'operation')}, at ${(atMs / 1000).toFixed(1)} s of simulated time</p>
 <div class="command"><code>${command}</code><button type="button" data-copy="${command}" aria-label="Copy ${command}">Copy</button></div></li>
 `
+}
+
+/** `update/37.torn.1` and what it leads to in a second cut: operation 37; null for other forms. */
+function cutOperation(replay: string, scenario: string): number | null {
+  const rest = replay.startsWith(`${scenario}/`) ? replay.slice(scenario.length + 1) : ''
+  const [, number] = /^(\d{1,9})\./.exec(rest) ?? []
+  return number === undefined ? null : Number(number)
 }

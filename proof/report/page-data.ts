@@ -28,8 +28,8 @@ export interface OperationData {
   readonly phase: number
   readonly atMs: number
   readonly cells: readonly CellData[]
-  /** States and violations two cuts deep. */
-  readonly deeper: readonly [number, number] | null
+  /** States, distinct states and violations two cuts deep. */
+  readonly deeper: readonly [number, number, number] | null
 }
 
 export interface ScenarioData {
@@ -93,7 +93,7 @@ function operationData(it: SweptOperation, phase: number, story: string): Operat
       shortReplay(cell.replay, `${story}/${it.number}.${cell.way}.`),
     ]
   })
-  const deeper = it.deeper === null ? null : ([it.deeper.states, it.deeper.violations] as const)
+  const deeper = it.deeper === null ? null : deeperData(it.deeper)
   return [it.number, it.name, words === it.name ? '' : words, phase, it.atMs, cells, deeper]
 }
 
@@ -101,4 +101,8 @@ function shortReplay(replay: string, usual: string): number | string {
   const word = shellWord(replay)
   const rest = word.startsWith(usual) ? word.slice(usual.length) : ''
   return /^(0|[1-9]\d{0,8})$/.test(rest) ? Number(rest) : word
+}
+
+function deeperData(it: NonNullable<SweptOperation['deeper']>): readonly [number, number, number] {
+  return [it.states, it.distinct, it.violations]
 }

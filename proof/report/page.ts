@@ -9,10 +9,11 @@ import { endings, type SweepResult, ways } from '../sweep/result.ts'
 import { alarmBanner, headline, lede } from './alarm.ts'
 import { pageProgram } from './browser/program.ts'
 import { cellSymbols, type Symbols } from './cell-art.ts'
-import { type Figures, figuresOf, sumEndings, sumFigures } from './figures.ts'
+import { allViolations, type Figures, figuresOf, sumEndings, sumFigures } from './figures.ts'
 import { type Html, html, jsonForScript, raw } from './html.ts'
 import { places } from './operation.ts'
 import { pageData } from './page-data.ts'
+import { promiseList } from './promises.ts'
 import { scenarioSection, swatch } from './scenario-section.ts'
 import { styleSheet } from './style.ts'
 import { countText, endingWords, phaseWords, secondsText, wayWords } from './words.ts'
@@ -61,6 +62,7 @@ ${legend}
 </div>
 </div>
 </main>
+${promiseList(allViolations(results))}
 <footer>A simulated board with the real boot loader, the real agent and the real hub, in virtual time; its disks forget what was not flushed, in any order and torn at any sector. Everything follows from the seed: a replay command plays its crash state again, byte for byte.</footer>
 <div id="tip" hidden></div>
 <div id="spoken" class="unseen" role="status"></div>

@@ -86,7 +86,7 @@ function cellOf(it: SweptOperation, symbols: Symbols): Html {
     .map((ending) => `${endingWords[ending].name} ${counts[ending]}`)
   const deeper = it.deeper === null || it.deeper.violations === 0 ? [] : ['broken promise after a second cut']
   const text = [...label, ...deeper].join(', ') || 'no cut'
-  return html`<li><button class="${className}" aria-label="${it.number} ${it.name}: ${text}">${symbols.cell(it)}${bad ? '✕' : letter}</button></li>`
+  return html`<li><button class="${className}" aria-label="${it.number} ${it.name}: ${text}">${symbols.cell(it)}${bad ? '✕' : letter}</button>`
 }
 
 function histogramFigure(operations: readonly SweptOperation[]): Html {

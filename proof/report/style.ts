@@ -140,6 +140,11 @@ const side = `
 #legend .anatomy .sample{width:40px;height:14px;border-radius:3px;margin-top:4px}
 #legend .places{display:grid;grid-template-columns:auto 1fr;gap:0 .7rem}
 #legend .places dt{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.85rem;font-weight:700}
+
+.promises{margin-top:2rem;background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:.9rem 1rem}
+.promises h2{font-size:1.05rem}.promises p{font-size:.88rem;color:var(--muted)}
+.promises ul{columns:24rem auto;column-gap:2rem;margin-top:.6rem;font-size:.88rem}
+.promises li{display:grid;grid-template-columns:5.2em 1fr;break-inside:avoid;padding:.12rem 0}
 footer{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--muted);font-size:.85rem;max-width:62rem}
 `
 

@@ -46,7 +46,7 @@ export function reportLines(
   const found = allViolations(results)
   return found.length === 0
     ? lines
-    : [...lines, '', ...violationLines(found, results, linesMax - lines.length - 1, paint)]
+    : [...lines, '', ...violationLines(found, total.violations, results, linesMax - lines.length - 1, paint)]
 }
 
 type Paint = (style: Style, text: string) => string
@@ -122,22 +122,23 @@ function bar(share: number): string {
 
 function violationLines(
   found: readonly Found[],
+  count: number,
   results: readonly SweepResult[],
   room: number,
   paint: Paint,
 ): readonly string[] {
   const linesEach = 2
   const fit = Math.floor((room - 1) / linesEach)
-  const shown = found.slice(0, found.length <= fit ? fit : Math.floor((room - 2) / linesEach))
+  const shown = found.slice(0, count <= fit ? fit : Math.floor((room - 2) / linesEach))
   const items = shown.flatMap(({ scenario, violation: { invariant, what, replay } }) => [
     paint('bad', clipped(`✕ ${invariant} ${results[scenario]?.scenario ?? ''}: ${what}`, columns)),
     `  ${printable(replayCommand(replay))}`,
   ])
-  const rest = found.length - shown.length
+  const rest = count - shown.length
   return [
-    paint('bad', `${countOf(found.length, 'broken promise')}: this must never happen`),
+    paint('bad', `${countOf(count, 'broken promise')}: this must never happen`),
     ...items,
-    ...(rest > 0 ? [`and ${countText(rest)} more, which --json lists`] : []),
+    ...(rest > 0 ? [`and ${countText(rest)} more; --report FILE.html shows where`] : []),
   ]
 }
 

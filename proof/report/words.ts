@@ -33,10 +33,10 @@ export const endingWords: Readonly<Record<Ending, EndingWords>> = {
 }
 
 export const wayWords: Readonly<Record<Way, string>> = {
-  before: 'the power goes just before it',
-  torn: 'in the middle of it: a part arrives',
-  after: 'after its effect, before the program hears of it',
-  subset: 'of all that is not yet safe on the disk, each mix survives in turn',
+  before: 'just before it; what was not yet safe on the disk is all lost, or all kept',
+  torn: 'in the middle of it; only its front or its back arrives',
+  after: 'after its effect, but before the program hears of it',
+  subset: 'just before it; of what was not yet safe, each mix survives in turn',
 }
 
 const phases: Readonly<Record<string, string>> = {

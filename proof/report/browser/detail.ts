@@ -73,9 +73,9 @@ export function detail(browser: Browser, make: Make, data: PageData): Detail {
     make('button', { type: 'button', 'data-copy': text, 'aria-label': `Copy ${text}` }, 'Copy')
   const deeperLine = ({ deeper }: OperationData): readonly PageElement[] => {
     if (deeper === null) return []
-    const [states, violations] = deeper
+    const [states, distinct, violations] = deeper
     const bad = violations === 0 ? 'no promise broken' : `${count(violations, 'broken promise')}`
-    const text = `With a second cut while the board recovers from the first: ${count(states, 'state')}, ${bad}.`
+    const text = `With a second cut while the board recovers from the first: ${count(states, 'state')}, ${distinct} distinct, ${bad}.`
     return [make('p', violations === 0 ? {} : { class: 'is-violation' }, text)]
   }
 

@@ -1,6 +1,6 @@
 /** The page in a real browser, from a file, as people meet it. */
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { reportPage } from '../../../proof/report/page.ts'
 import { findChromium, type Pages, startChromium } from './chromium.ts'
 import { contrast } from './colour.ts'
@@ -24,6 +24,7 @@ describe.skipIf(path === null)('the page in Chromium', () => {
   beforeAll(async () => {
     pages = await startChromium(path ?? '')
   })
+  afterEach(() => pages?.closeAll())
   afterAll(() => pages?.close())
 
   const cell = (page: Page, story: string, at: number) => page.locator(`#${story} .c`).nth(at)
@@ -74,7 +75,7 @@ describe.skipIf(path === null)('the page in Chromium', () => {
     expect(text).toContain('Operation 50')
     expect(text).toContain(operation?.name)
     expect(text).toContain(
-      'With a second cut while the board recovers from the first: 41 states, no promise broken',
+      'With a second cut while the board recovers from the first: 41 states, 30 distinct, no promise broken',
     )
     expect(operation?.cells.length).toBe(4)
     for (const { way, replay } of operation?.cells ?? []) {

@@ -31,11 +31,16 @@ export interface OpenPage {
 
 export interface Pages {
   open(html: string, options?: BrowserContextOptions & { readonly before?: string }): Promise<OpenPage>
+  /** Closes what was opened so far. */
+  closeAll(): Promise<void>
   close(): Promise<void>
 }
 
 export async function startChromium(path: string): Promise<Pages> {
-  const browser: Browser = await chromium.launch({ executablePath: path, args: ['--no-sandbox'] })
+  const browser: Browser = await chromium.launch({
+    executablePath: path,
+    args: ['--no-sandbox', '--disable-gpu'],
+  })
   const room = await mkdtemp(join(tmpdir(), 'everboot-report-'))
   let count = 0
   return {
@@ -59,6 +64,9 @@ export async function startChromium(path: string): Promise<Pages> {
       await writeFile(file, html)
       await page.goto(pathToFileURL(file).href)
       return { page, requests, complaints }
+    },
+    async closeAll() {
+      await Promise.all(browser.contexts().map((it) => it.close()))
     },
     async close() {
       await browser.close()

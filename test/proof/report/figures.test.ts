@@ -37,7 +37,9 @@ describe('a run', () => {
   it('is broken wherever the broken promise stands', () => {
     const violation = { invariant: 'I1', what: 'x', atMs: 0, operation: 1, replay: 'update/1.torn.0' }
     expect(verdict({ violations: [violation] })).toBe('broken')
-    expect(verdict({ operations: withFirst({ deeper: { states: 9, violations: 1 } }) })).toBe('broken')
+    expect(verdict({ operations: withFirst({ deeper: { states: 9, distinct: 9, violations: 1 } }) })).toBe(
+      'broken',
+    )
     const ends = { old: 0, new: 0, otherwise: 0, violation: 1 }
     const cells = [{ way: 'torn', states: 1, distinct: 1, endings: ends, replay: 'x' }]
     expect(verdict({ operations: withFirst({ cells }) })).toBe('broken')

@@ -95,7 +95,7 @@ describe('a broken promise', () => {
     const many = Array.from({ length: 1_234 }, () => first).filter((it) => it !== undefined)
     const long = reportPage([{ ...bad, violations: many }])
     expect(count(long, 'class="invariant"')).toBe(100)
-    expect(long).toContain('and 1,134 more, which --json lists')
+    expect(long).toContain('and 1,134 more; the map marks where')
     expect(long).toContain('1,234 broken promises')
   })
 

@@ -57,7 +57,9 @@ describe('broken promises', () => {
     expect(lines).toContain('and 20 more stories, in the totals above')
     const shown = lines.filter((it) => it.includes('everboot emulator replay')).length
     expect(shown).toBeGreaterThan(2)
-    expect(lines.at(-1)).toBe(`and ${(30 * 500 - shown).toLocaleString('en')} more, which --json lists`)
+    expect(lines.at(-1)).toBe(
+      `and ${(30 * 500 - shown).toLocaleString('en')} more; --report FILE.html shows where`,
+    )
   })
 })
 
