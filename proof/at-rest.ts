@@ -1,11 +1,13 @@
 /**
  * Whether a board has nothing left to do: it runs, its boot has come to a verdict, the record is as after a
- * healthy boot, and the hub knows of everything.
+ * healthy boot, and the hub knows of everything. An uncommitted system rests too when nobody is left to give
+ * way to (rules 9 and 11).
  * Promise: looks at the media, the hub and the agent's log; changes nothing.
  */
+import type { BootRecord } from '../core/boot-record.ts'
 import { slotLimits } from '../core/limits.ts'
-import { otherSlot } from '../core/units.ts'
-import { decodeJournal } from '../device/update/journal.ts'
+import { otherSlot, type SlotId } from '../core/units.ts'
+import { decodeJournal, type Journal } from '../device/update/journal.ts'
 import { boardName, type Scene } from './scene.ts'
 
 export function atRest({ world, board, observer }: Scene): boolean {
@@ -20,9 +22,30 @@ export function atRest({ world, board, observer }: Scene): boolean {
   const journal = bytes === null ? null : decodeJournal(bytes)
   if (journal === null || journal.attempt !== null || journal.outbox.length > 0) return false
   const record = observer.truth.record()
-  if (record === null || record.priority !== slot) return false
-  const other = record[otherSlot(slot)]
-  if (!record[slot].ok || record[slot].tries !== slotLimits.committedTries) return false
   // What an attempt that failed has left in the spare may wait for its flush for ever.
-  return (other.ok || other.tries === 0) && board.bootDisk.pending().length === 0
+  if (record === null || board.bootDisk.pending().length > 0) return false
+  return record[slot].ok ? committedRests(record, slot) : restsUncommitted(record, slot, journal, board)
+}
+
+function committedRests(record: BootRecord, slot: SlotId): boolean {
+  const other = record[otherSlot(slot)]
+  return (
+    record.priority === slot &&
+    record[slot].tries === slotLimits.committedTries &&
+    (other.ok || other.tries === 0)
+  )
+}
+
+/** The boot has its verdict, and neither rollback nor handing back is left to it. */
+function restsUncommitted(
+  record: BootRecord,
+  slot: SlotId,
+  journal: Journal,
+  { log }: Pick<Scene['board'], 'log'>,
+): boolean {
+  const last = log.findLast((it) => it.event === 'standing' || it.event === 'health')
+  if (last?.event !== 'health') return false
+  if (last['standing'] === 'rescue') return journal.handedBack
+  const other = record[otherSlot(slot)]
+  return last['verdict'] === 'unhealthy' && !other.ok && other.tries === 0
 }

@@ -152,7 +152,7 @@ export class Board implements SimBoard {
     const says = behaviourOf(this.slots[outcome.slot].medium(0, 4096))
     this.#behaviour = this.behaves(outcome.slot, says)
     this.#pet()
-    if (this.#behaviour !== 'hang') this.#startAgent()
+    if (this.#behaviour !== 'hang' && this.#behaviour !== 'no agent') this.#startAgent()
   }
 
   cutAt(n: number, time: CutTime, leftover: Leftover | readonly Fate[]): void {

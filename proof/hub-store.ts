@@ -143,6 +143,18 @@ export function copyTables(of: Tables): Tables {
   }
 }
 
+/** What a restored backup does: `tables` hold what `by` holds. */
+export function replaceTables(tables: Tables, by: Tables): void {
+  for (const [name, table] of Object.entries(copyTables(by))) {
+    const old: Map<string, unknown> | unknown[] = tables[name as keyof Tables]
+    if (Array.isArray(old)) old.splice(0, old.length, ...(table as unknown[]))
+    else {
+      old.clear()
+      for (const [key, row] of table as Map<string, unknown>) old.set(key, row)
+    }
+  }
+}
+
 function apply(tables: Tables, write: Write, store: MemoryStore): void {
   switch (write.kind) {
     case 'put-device':

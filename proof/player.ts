@@ -1,120 +1,83 @@
 /**
  * Plays the steps of a scenario on a scene, from wherever its story stands.
- * Promise: a step that was begun before a cut is not begun again; waiting goes on until its condition holds.
- * Leaves to others: what must hold afterwards (verdict.ts, the checkers).
+ * Promise: a step that was begun before a cut is not begun again; what takes time goes on until it is done.
+ * Leaves to others: what is done at once (deeds.ts), what must hold afterwards (verdict.ts, the checkers).
  */
-
-import { present, unreachable } from '../core/assert.ts'
-import { bootPartition } from '../core/boot-record.ts'
-import { slotLimits } from '../core/limits.ts'
-import { encodeMessage } from '../core/wire/messages.ts'
-import { deviceTopic } from '../core/wire/topics.ts'
-import { sealOffset } from '../images/release/slot-layout.ts'
+import { present } from '../core/assert.ts'
+import type { LogEvent } from '../core/ports.ts'
 import { atRest } from './at-rest.ts'
-import type { Step } from './scenario.ts'
+import { perform } from './deeds.ts'
 import { boardName, type Scene, type Stage } from './scene.ts'
+import type { Step, StepOf } from './steps.ts'
+import { change } from './wiring.ts'
 
 /** Virtual time within which anything must have come about that a scenario waits for. */
 const waitMs = 6 * 3_600_000
+/** Two slots with their tries, re-armed twice. */
 const cyclesMax = 40
 
 /** @returns false when the story did not go on in time, or an invariant did not hold */
 export async function play(scene: Scene, steps: readonly Step[], stage: Stage): Promise<boolean> {
   const { story, observer } = scene
-  // The last step that was begun: only waiting can have been interrupted.
+  story.obey = (event) => obey(scene, event, stage)
   const begun = steps[story.state.step - 1]
-  if (begun?.do === 'wait' && !(await waitFor(scene, begun.for))) return false
+  if (begun !== undefined && !(await goOn(scene, begun))) return false
   while (story.state.step < steps.length) {
     const step = present(steps[story.state.step], 'step')
-    story.state = { ...story.state, step: story.state.step + 1 }
-    if (!(await perform(scene, step, stage)) || observer.violation() !== null) return false
+    const untilMs = scene.world.time.nowMs() + (step.do === 'pass' ? step.ms : 0)
+    story.state = { ...story.state, step: story.state.step + 1, untilMs }
+    if (step.do === 'when') change(story, { orders: [...story.state.conditions.orders, step] })
+    else if (!takesTime(step)) await perform(scene, step, stage)
+    if (!(await goOn(scene, step)) || observer.violation() !== null) return false
   }
   return true
 }
 
-async function perform(scene: Scene, step: Step, stage: Stage): Promise<boolean> {
-  const { world, board, observer, story } = scene
-  switch (step.do) {
-    case 'assign':
-      await world.rollOut(present(stage.releases.get(step.release), step.release), [boardName])
-      return true
-    case 'wait':
-      return waitFor(scene, step.for)
-    case 'pass':
-      await world.time.pass(step.ms)
-      return true
-    case 'cut-at': {
-      const pattern = new RegExp(step.operation)
-      let seen = 0
-      board.cutWhen(
-        (name) => {
-          if (!pattern.test(name)) return false
-          seen += 1
-          return seen > step.nth
-        },
-        step.when,
-        step.left,
-      )
-      return true
-    }
-    case 'power-cycle':
-      board.powerOff(step.left)
-      await board.powerOn()
-      return true
-    case 'cycle-until':
-      return cycleUntil(scene, step.slot)
-    case 'kill-agent':
-      board.killAgent()
-      return true
-    case 'cut-link':
-      board.cutLink()
-      return true
-    case 'behave':
-      story.state = { ...story.state, behaves: { ...story.state.behaves, [step.slot]: step.as } }
-      return true
-    case 'rot': {
-      const disk = board.slots[step.slot]
-      disk.rot(step.where === 'seal' ? sealOffset(disk.sizeBytes) : 5000)
-      observer.planted('rot', step.slot)
-      return true
-    }
-    case 'lose':
-      await lose(scene, step.what)
-      return true
-    case 'hub':
-      if (step.is === 'down') world.stopHub()
-      else await world.startHub()
-      return true
-    case 'redeliver': {
-      const desired = world.hub().state().devices.get(boardName)?.desired
-      if (desired == null) return true
-      const topic = deviceTopic(boardName, 'desired')
-      await world.net.broker.publish({ topic, payload: encodeMessage(desired), qos: 1, retain: true })
-      return true
-    }
-    default:
-      return unreachable(step)
-  }
+function takesTime(step: Step): step is StepOf<'wait' | 'pass' | 'cycle-until'> {
+  return step.do === 'wait' || step.do === 'pass' || step.do === 'cycle-until'
 }
 
-async function waitFor(scene: Scene, what: Extract<Step, { do: 'wait' }>['for']): Promise<boolean> {
-  const { world, board, observer } = scene
-  const violated = (): boolean => observer.violation() !== null
-  if (what === 'rest') return world.time.until(() => violated() || atRest(scene), waitMs)
-  if (what === 'closed') return world.time.until(() => violated() || closed(scene), waitMs)
+/** Waits until a step that takes time is done; to be called again after a cut. */
+async function goOn(scene: Scene, step: Step): Promise<boolean> {
+  const { time } = scene.world
+  if (step.do === 'cycle-until') return cycleUntil(scene, step.slot)
+  if (step.do === 'pass') await time.pass(Math.max(0, scene.story.state.untilMs - time.nowMs()))
+  return step.do !== 'wait' || waitFor(scene, step.for)
+}
+
+async function waitFor(scene: Scene, what: StepOf<'wait'>['for']): Promise<boolean> {
+  const { world, observer } = scene
+  const come = condition(scene, what)
+  const came = await world.time.until(() => observer.violation() !== null || come(), waitMs)
+  // A cut that has not come by now is not to come later.
+  if (came && what === 'off' && !scene.story.state.conditions.off) {
+    change(scene.story, { cut: null })
+    scene.board.power.unplan()
+  }
+  return came
+}
+
+function condition(scene: Scene, what: StepOf<'wait'>['for']): () => boolean {
+  const { board, observer, story, world } = scene
   const boots = board.boots.length
   const trial = (): boolean => {
-    const record = observer.truth.record()
     const slot = board.boots.at(-1)
-    return slot !== undefined && record?.[slot].ok === false
+    return slot !== undefined && observer.truth.record()?.[slot].ok === false
   }
-  const come = (): boolean => board.boots.length > boots && (what === 'boot' || trial())
-  return world.time.until(() => violated() || come(), waitMs)
-}
-
-/** The hub has a final report of the newest wish. */
-function closed({ world }: Scene): boolean {
-  return ['succeeded', 'failed'].includes(world.attemptState(boardName) ?? '')
+  switch (what) {
+    case 'rest':
+      return () => atRest(scene)
+    case 'closed':
+      return () => ['succeeded', 'failed'].includes(world.attemptState(boardName) ?? '')
+    case 'download':
+      return () => board.log.findLast((it) => it.event === 'update')?.['to'] === 'DOWNLOADING'
+    case 'boot':
+      return () => board.boots.length > boots
+    case 'trial':
+      return () => board.boots.length > boots && trial()
+    case 'off':
+      return () => story.state.conditions.off || atRest(scene)
+  }
 }
 
 async function cycleUntil({ board }: Scene, slot: 'a' | 'b'): Promise<boolean> {
@@ -126,16 +89,19 @@ async function cycleUntil({ board }: Scene, slot: 'a' | 'b'): Promise<boolean> {
   return false
 }
 
-async function lose({ board, observer }: Scene, what: Extract<Step, { do: 'lose' }>['what']): Promise<void> {
-  const blank = (offset: number, bytes: number): void => board.bootDisk.plant(offset, new Uint8Array(bytes))
-  const [first, second] = bootPartition.copyOffsets
-  const copies = [first, second]
-  if (what === 'stamp') {
-    blank(bootPartition.stampOffset, slotLimits.stampBytes)
-    return observer.planted('stamp')
+/** Carries out the orders for which this is the moment. */
+function obey(scene: Scene, event: LogEvent, stage: Stage): void {
+  const { story, board } = scene
+  for (const order of story.state.conditions.orders) {
+    if (order.slot !== undefined && board.boots.at(-1) !== order.slot) continue
+    if (!Object.entries(order.logged).every(([key, value]) => event[key] === value)) continue
+    const left = story.state.conditions.orders.filter((it) => it !== order)
+    const due = order.nth === 0
+    change(story, { orders: due ? left : [...left, { ...order, nth: order.nth - 1 }] })
+    if (due) void performAll(scene, order.deeds, stage)
   }
-  const newest = observer.truth.newestCopy()
-  const lost = { 'record-0': [0], 'record-1': [1], 'newest-record': [newest], record: [0, 1] }[what]
-  for (const copy of lost) blank(present(copies[copy], 'copy'), slotLimits.recordCopyBytes)
-  observer.planted(what === 'record' ? 'record' : 'record-copy')
+}
+
+async function performAll(scene: Scene, deeds: StepOf<'when'>['deeds'], stage: Stage): Promise<void> {
+  for (const deed of deeds) await perform(scene, deed, stage)
 }

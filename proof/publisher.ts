@@ -18,7 +18,7 @@ import { ed25519Signer, type KeySigner, type PssSigner } from '../keys/signer.ts
 import type { Trust } from '../keys/trust.ts'
 
 /** How a system behaves once it is started. */
-export type Behaviour = 'healthy' | 'sick' | 'hang' | 'no hub'
+export type Behaviour = 'healthy' | 'sick' | 'no verdict' | 'no hub' | 'no agent' | 'hang'
 
 export interface MadeRelease {
   readonly manifest: Manifest

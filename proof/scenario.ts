@@ -2,17 +2,12 @@
  * Scenarios as data: what happens to a board, and what must have become of it. The same files are played in
  * process, on loop devices and on virtual machines.
  * Promise: a file with an unknown word is refused with its place.
- * Leaves to others: playing them (player.ts and, on other boards, their runners).
+ * Leaves to others: the words (steps.ts), playing them (player.ts and, on other boards, their runners).
  */
 import * as v from 'valibot'
 import { type Fault, fault } from '../core/errors.ts'
 import { fail, ok, type Result } from '../core/result.ts'
-
-const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,39}$/))
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
-const slot = v.picklist(['a', 'b'])
-const behaviour = v.picklist(['healthy', 'sick', 'hang', 'no hub'])
-const left = v.picklist(['lost', 'kept', 'torn'])
+import { behaviour, count, name, step } from './steps.ts'
 
 const release = v.strictObject({
   behaviour: v.optional(behaviour, 'healthy'),
@@ -20,51 +15,35 @@ const release = v.strictObject({
   floorAfterCommit: v.optional(v.nullable(count), null),
 })
 
-const step = v.variant('do', [
-  /** The hub wishes the release for the board. */
-  v.strictObject({ do: v.literal('assign'), release: name }),
-  /**
-   * `closed`: the hub has the final report of the newest wish; `rest`: and the board has nothing left to do;
-   * `trial`: a system on trial has just been started; `boot`: any system has.
-   */
-  v.strictObject({ do: v.literal('wait'), for: v.picklist(['closed', 'rest', 'trial', 'boot']) }),
-  v.strictObject({ do: v.literal('pass'), ms: count }),
-  /** The next operation whose name matches loses its power. */
-  v.strictObject({
-    do: v.literal('cut-at'),
-    operation: v.string(),
-    nth: v.optional(count, 0),
-    when: v.optional(v.picklist(['before', 'after']), 'before'),
-    left: v.optional(left, 'lost'),
-  }),
-  v.strictObject({ do: v.literal('power-cycle'), left: v.optional(left, 'lost') }),
-  /** Quick cycles of the power until a boot ends in that slot; no system gets to do anything. */
-  v.strictObject({ do: v.literal('cycle-until'), slot }),
-  v.strictObject({ do: v.literal('kill-agent') }),
-  v.strictObject({ do: v.literal('cut-link') }),
-  /** From the next boot on the system in that slot behaves so, whatever its image says; null: as it says. */
-  v.strictObject({ do: v.literal('behave'), slot, as: v.nullable(behaviour) }),
-  v.strictObject({ do: v.literal('rot'), slot, where: v.picklist(['image', 'seal']) }),
-  v.strictObject({
-    do: v.literal('lose'),
-    what: v.picklist(['record-0', 'record-1', 'newest-record', 'record', 'stamp']),
-  }),
-  v.strictObject({ do: v.literal('hub'), is: v.picklist(['down', 'up']) }),
-  /** The broker delivers the retained wish once more. */
-  v.strictObject({ do: v.literal('redeliver') }),
-])
-export type Step = v.InferOutput<typeof step>
+const code = v.pipe(v.string(), v.regex(/^EB-[A-Z-]+$/))
 
+/** What is `null` or missing is not looked at, except `result`. */
 const expectation = v.strictObject({
   /** Final report of the newest wish; null: it has none. */
   result: v.nullable(v.picklist(['ok', 'failed'])),
-  code: v.optional(v.string()),
+  code: v.optional(code),
   /** Release that runs at the end: a name of `releases` or `factory`. */
   runs: name,
-  /** Slots of all boots since the scenario began, such as `abb`; only without cuts from outside. */
+  /** Floor of record and stamp. */
+  floor: v.optional(count),
+
+  // From here on, since the scenario began, and only without further cuts from outside.
+  /** Slots of all boots, such as `abb`. */
   boots: v.optional(v.pipe(v.string(), v.regex(/^[ab]*$/))),
+  /** Outcome of each wish in order: `ok`, a code, or `none` when there is no final report. */
+  attempts: v.optional(v.array(v.union([v.picklist(['ok', 'none']), code]))),
   /** Codes that the board noticed outside attempts, in order. */
-  notices: v.optional(v.array(v.string())),
+  notices: v.optional(v.array(code)),
+  /** Releases that the slots hold whole; null: none. */
+  holds: v.optional(v.strictObject({ a: v.nullable(name), b: v.nullable(name) })),
+  /** Slots that are committed: `ab`, `a`, `b` or none. */
+  committed: v.optional(v.picklist(['', 'a', 'b', 'ab'])),
+  /** At most so many whole copies of the newest wish's release came from the hub, and so many pieces more. */
+  fetched: v.optional(v.strictObject({ copies: count, pieces: count })),
+  /** Events that the agent has logged, each at least once. */
+  logged: v.optional(v.array(v.string())),
+  /** Whether the hub has the board as connected. */
+  online: v.optional(v.boolean()),
 })
 export type Expectation = v.InferOutput<typeof expectation>
 
@@ -72,7 +51,13 @@ const scenario = v.strictObject({
   v: v.literal(1),
   name,
   /** One sentence for people. */
-  about: v.pipe(v.string(), v.minLength(10)),
+  about: v.pipe(v.string(), v.minLength(10), v.endsWith('.')),
+  /** Named cases that it is about: `P5`, `BOOT-3` for counterexample 3 of the boot protocol. */
+  cases: v.optional(v.array(v.pipe(v.string(), v.regex(/^(P|M|B|S|N|BOOT-)\d+$/))), []),
+  /** False: nothing would be learnt by cutting it everywhere; `about` says why. */
+  sweep: v.optional(v.boolean(), true),
+  /** It is swept in the everyday run. */
+  everyday: v.optional(v.boolean(), false),
   releases: v.record(name, release),
   /** What comes first; sweeps do not cut it. */
   prepare: v.optional(v.array(step), []),
@@ -102,7 +87,8 @@ export function readScenario(text: string, path: string): Result<Scenario, Fault
 }
 
 function unknownRelease({ releases, prepare, steps, expect, underCuts }: Scenario): string | undefined {
-  const named = [...prepare, ...steps].flatMap((it) => (it.do === 'assign' ? [it.release] : []))
-  const ends = [expect, ...underCuts].map((it) => it.runs)
+  const deeds = [...prepare, ...steps].flatMap((it) => (it.do === 'when' ? it.deeds : [it]))
+  const named = deeds.flatMap((it) => ('release' in it ? [it.release] : []))
+  const ends = [expect, ...underCuts].flatMap(({ runs, holds }) => [runs, holds?.a ?? runs, holds?.b ?? runs])
   return [...named, ...ends].find((it) => it !== 'factory' && !Object.hasOwn(releases, it))
 }

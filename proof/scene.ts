@@ -4,11 +4,15 @@
  * Leaves to others: what happens in it (player.ts), where the power goes (sweep/, swarm/).
  */
 import type { Pending } from '../bootloader-sim/devices/fate.ts'
+import type { LogEvent } from '../core/ports.ts'
 import type { SlotId } from '../core/units.ts'
+import type { Desired } from '../core/wire/messages.ts'
 import type { BoardImage, BoardOptions, SimBoard } from './board-facts.ts'
 import { allCheckers } from './checkers/all.ts'
+import { type Conditions, calm } from './conditions.ts'
 import { type CheckerStates, type Observer, observe } from './observer.ts'
 import type { Behaviour, MadeRelease } from './publisher.ts'
+import { wire } from './wiring.ts'
 import { createWorld, type World, type WorldImage, type WorldParts } from './world.ts'
 
 export const boardName = 'board-1'
@@ -26,12 +30,27 @@ export interface StoryState {
   readonly step: number
   /** How systems behave now, whatever their images say. */
   readonly behaves: Readonly<Record<SlotId, Behaviour | null>>
-  /** Boots when the story proper began. */
-  readonly bootsBefore: number
+  /** Until then the step that was begun lets time pass. */
+  readonly untilMs: number
+  readonly conditions: Conditions
+  /** Wishes so far, oldest first. */
+  readonly wishes: readonly Desired[]
+  /** What there was when the story proper began. */
+  readonly before: Before
+}
+
+export interface Before {
+  readonly boots: number
+  readonly statuses: number
+  readonly wishes: number
+  readonly logged: number
+  readonly bytesSent: number
 }
 
 export interface Story {
   state: StoryState
+  /** Told of each log event of the agent: orders may wait for it. */
+  obey: (event: LogEvent) => void
 }
 
 /** A crash point: everything that a loss of power leaves, before fate decides. */
@@ -52,7 +71,27 @@ export interface Stage {
   readonly options: BoardOptions
 }
 
-export const storyStart: StoryState = { step: 0, behaves: { a: null, b: null }, bootsBefore: 0 }
+const storyStart: StoryState = {
+  step: 0,
+  behaves: { a: null, b: null },
+  untilMs: 0,
+  conditions: calm,
+  wishes: [],
+  before: { boots: 0, statuses: 0, wishes: 0, logged: 0, bytesSent: 0 },
+}
+
+/** The story proper begins here: steps are counted anew, and so is what is expected. */
+export function beginStory({ world, board, story }: Scene): void {
+  const { state } = story
+  const before = {
+    boots: board.boots.length,
+    statuses: world.statuses(boardName).length,
+    wishes: state.wishes.length,
+    logged: board.log.length,
+    bytesSent: world.net.files.sent,
+  }
+  story.state = { ...state, step: 0, before }
+}
 
 /** A board as it comes from the factory; still without power. */
 export async function firstScene(stage: Stage): Promise<Scene> {
@@ -92,7 +131,9 @@ function assemble(
 ): Scene {
   const byId = new Map([...stage.releases.values()].map((it) => [it.manifest.id, it]))
   const observer = observe(world, board, byId, allCheckers, checkers)
-  const story: Story = { state }
+  const story: Story = { state, obey: () => {} }
   board.behaves = (slot, says) => story.state.behaves[slot] ?? says
-  return { world, board, observer, story }
+  const scene = { world, board, observer, story }
+  wire(scene, stage)
+  return scene
 }

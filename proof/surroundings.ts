@@ -3,6 +3,7 @@
  * disks. Each can be made to fail as the adapter would.
  * Leaves to others: the board itself (board.ts).
  */
+import { never } from '../bootloader-sim/devices/mortal.ts'
 import { raise } from '../core/errors.ts'
 import type { HookName, ProgramResult } from '../core/ports.ts'
 import type { SlotId } from '../core/units.ts'
@@ -24,7 +25,10 @@ export interface Surroundings {
 
 export function allWell(): Surroundings {
   return {
-    probe: (behaviour) => (behaviour === 'sick' ? 503 : 200),
+    probe: (behaviour) => {
+      if (behaviour === 'no verdict') return never()
+      return behaviour === 'sick' ? 503 : 200
+    },
     run: () => ({ status: 0, timedOut: false, output: '' }),
     hook: () => null,
     hardware: ['sim'],

@@ -63,6 +63,8 @@ export type Planted =
   | 'network-fault'
   | 'clock-fault'
   | 'data-lost'
+  /** The hub starts anew from an old backup: what it got since then it knows nothing of. */
+  | 'hub-restored'
 
 /** What a checker may look at besides what happened. */
 export interface Facts {

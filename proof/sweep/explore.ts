@@ -13,7 +13,15 @@ import { assert, present } from '../../core/assert.ts'
 import { atRest } from '../at-rest.ts'
 import { play } from '../player.ts'
 import type { Scenario } from '../scenario.ts'
-import { firstScene, imageOf, type Scene, type SceneImage, type Stage, sceneAfterCut } from '../scene.ts'
+import {
+  beginStory,
+  firstScene,
+  imageOf,
+  type Scene,
+  type SceneImage,
+  type Stage,
+  sceneAfterCut,
+} from '../scene.ts'
 import { otherwise, otherwiseUnderCuts } from '../verdict.ts'
 import { type CrashPoint, type CrashState, crashStates } from './crash-states.ts'
 import { type Identity, identity } from './identity.ts'
@@ -89,8 +97,7 @@ export async function preparedScene({ prepare }: Scenario, stage: Stage): Promis
   await scene.board.powerOn()
   const ready = (await rest(scene)) && (await play(scene, prepare, stage)) && (await rest(scene))
   assert(ready, 'the scenario cannot be prepared')
-  const { story, board } = scene
-  story.state = { ...story.state, step: 0, bootsBefore: board.boots.length }
+  beginStory(scene)
   return scene
 }
 
