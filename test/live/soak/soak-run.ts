@@ -121,7 +121,7 @@ export class Soak {
     await this.#switchOn()
     const before = this.disk
     const target = otherSlot(present(before.record, 'the boot record').priority)
-    const blows = new Blows(this.world, this.#tally, round, target)
+    const blows = new Blows(this.world, this.#tally, round, target, (it) => this.#wentWrong(it))
     this.#blows = blows
     this.#watch = new AttemptWatch(target)
     // Beside the assignment, not before it.
@@ -177,7 +177,7 @@ export class Soak {
     if (numbers.kills.total > numbers.strikes['kill agent'])
       this.#note([{ rule: 'programs', what: `the agent was killed ${numbers.kills.total} times, not by us` }])
     this.#note(secondReports(this.#reports.values()))
-    await this.#blows?.end().catch(() => {})
+    await this.#blows?.end()
     const world = this.#world
     if (world !== null) this.#note(await world.close(this.#violations.length > 0))
     return {
@@ -259,12 +259,16 @@ export class Soak {
     try {
       await work()
     } catch (caught) {
-      if (this.#patience.interrupted.aborted) return
-      if (caught instanceof Interrupted) return
-      const what = caught instanceof EverbootError ? faultText(caught.fault) : String(caught)
-      const lines = this.#world?.board.lastLines().join('\n') ?? ''
-      this.#violate([{ rule: 'went wrong', what: `${what}\n${lines}` }])
+      this.#wentWrong(caught)
     }
+  }
+
+  /** What could not come about is a violation, unless everything is being ended. */
+  #wentWrong(caught: unknown): void {
+    if (this.#patience.interrupted.aborted || caught instanceof Interrupted) return
+    const what = caught instanceof EverbootError ? faultText(caught.fault) : String(caught)
+    const lines = this.#world?.board.lastLines().join('\n') ?? ''
+    this.#violate([{ rule: 'went wrong', what: `${what}\n${lines}` }])
   }
 
   /** Notes violations and ends the soak. */

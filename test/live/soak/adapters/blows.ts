@@ -18,14 +18,18 @@ export class Blows {
   readonly #world: World
   readonly #tally: Tally
   readonly #target: SlotId
+  readonly #onFault: (caught: unknown) => void
   #waiting: readonly Blow[]
   #striking: Promise<void> = Promise.resolve()
-  #fault: unknown = null
   readonly #story: string[] = []
   #damaged = false
 
-  /** @param target the slot that is not committed */
-  constructor(world: World, tally: Tally, round: Round, target: SlotId) {
+  /**
+   * @param target the slot that is not committed
+   * @param onFault told what a strike could not bear
+   */
+  constructor(world: World, tally: Tally, round: Round, target: SlotId, onFault: (caught: unknown) => void) {
+    this.#onFault = onFault
     this.#world = world
     this.#tally = tally
     this.#target = target
@@ -54,19 +58,14 @@ export class Blows {
     const next = this.#waiting.find((it) => it.phase === phase)
     if (next === undefined) return
     this.#waiting = this.#waiting.filter((it) => it !== next)
-    this.#striking = this.#striking
-      .then(() => this.#fall(next))
-      .catch((caught: unknown) => {
-        this.#fault ??= caught
-      })
+    this.#striking = this.#striking.then(() => this.#fall(next)).catch(this.#onFault)
   }
 
-  /** No blow begins after this. Resolves when those under way are over. @throws what a strike could not bear */
+  /** No blow begins after this. Resolves when those under way are over. */
   async end(): Promise<void> {
     this.#tally.count('missed', this.#waiting.length)
     this.#waiting = []
     await this.#striking
-    if (this.#fault !== null) throw this.#fault
   }
 
   async #fall({ strikes }: Blow): Promise<void> {

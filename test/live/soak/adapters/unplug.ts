@@ -17,7 +17,7 @@ import type { Program } from './programs.ts'
 /** Resolves when the board's program has ended and the disk is what a cut leaves. */
 export async function unplug(program: Program, directory: string, board: BoardFile): Promise<void> {
   signal(program.pid, 'SIGSTOP')
-  await killAll(await below(program.pid))
+  await killAll(await onBoard(program.pid))
   const disk = join(directory, boardPaths.disk)
   const copy = `${disk}.cut`
   await tool('cp', '--sparse=always', disk, copy)
@@ -26,20 +26,33 @@ export async function unplug(program: Program, directory: string, board: BoardFi
   await program.end('SIGKILL')
 }
 
-/** All processes below one, as long as more are found. */
-async function below(root: number): Promise<readonly number[]> {
+/**
+ * What runs on the board, as long as more is found. The tools that its program has at work meanwhile, such as
+ * `losetup`, are left alone: they are no part of the board, and end by themselves.
+ */
+async function onBoard(program: number): Promise<readonly number[]> {
   const found: number[] = []
-  const waiting = [root]
+  const waiting: number[] = []
+  for (const pid of await childrenOf(program)) {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    if (words.includes(systemMark)) waiting.push(pid)
+  }
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const children = await readFile(`/proc/${next}/task/${next}/children`, 'utf8').catch(() => '')
-    const pids = children
-      .split(' ')
-      .filter((it) => it !== '')
-      .map(Number)
-    found.push(...pids)
-    waiting.push(...pids)
+    found.push(next)
+    waiting.push(...(await childrenOf(next)))
   }
   return found
+}
+
+/** A word of the command that holds the processes of one boot together. */
+const systemMark = '--kill-child=KILL'
+
+async function childrenOf(pid: number): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return text
+    .split(' ')
+    .filter((it) => it !== '')
+    .map(Number)
 }
 
 /** Resolves when none of them can write any more: gone, or waiting for a parent that is stopped. */
