@@ -16,6 +16,7 @@ import { writeRelease } from '../images/release/writer.ts'
 import { wrapKey } from '../keys/key-wrap.ts'
 import { ed25519Signer, type KeySigner, type PssSigner } from '../keys/signer.ts'
 import type { Trust } from '../keys/trust.ts'
+import { type SlotPage, slotPages } from './slot-pages.ts'
 
 /** How a system behaves once it is started. */
 export type Behaviour = 'healthy' | 'sick' | 'no verdict' | 'no hub' | 'no agent' | 'hang'
@@ -30,6 +31,8 @@ export interface MadeRelease {
   readonly image: Uint8Array
   /** All images by name. */
   readonly images: ReadonlyMap<string, Uint8Array>
+  /** What a slot that holds it must have, by name of the image. */
+  readonly pages: ReadonlyMap<string, readonly SlotPage[]>
 }
 
 export interface Publisher {
@@ -114,7 +117,8 @@ export function publisher(seed = 1, rsaSigner: PssSigner | null = null): Publish
         },
       )
       const manifestBytes = files.get('manifest.json') ?? new Uint8Array(0)
-      return { manifest: made.manifest, manifestBytes, files, contentKeys: made.keys, image, images }
+      const pages = new Map([...images].map(([name, bytes]) => [name, slotPages(bytes)]))
+      return { manifest: made.manifest, manifestBytes, files, contentKeys: made.keys, image, images, pages }
     },
   }
 }

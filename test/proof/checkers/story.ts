@@ -6,7 +6,7 @@
  */
 import { type SeededRandom, seededRandom } from '../../../core/prng.ts'
 import { rememberingParts } from '../../../proof/adapters/parts.ts'
-import type { BoardOptions, SimBoard } from '../../../proof/board.ts'
+import type { BoardOptions, SimBoard } from '../../../proof/board-facts.ts'
 import type { AnyChecker } from '../../../proof/checkers/checker.ts'
 import { type Observer, observe, type Violation } from '../../../proof/observer.ts'
 import { type MadeRelease, type Publisher, publisher } from '../../../proof/publisher.ts'
