@@ -55,14 +55,14 @@ ${tiles(total)}
 ${tabs(results, figures, ids)}
 <div class="layout">
 <div>
-${sections}</div>
+${sections}${promiseList(allViolations(results), total.states > 0)}
+</div>
 <div class="side">
 <aside id="panel" aria-labelledby="panel-title" hidden><header><h2 id="panel-title">Operation</h2><button type="button" class="button" id="panel-close">Close</button></header><div id="panel-body"></div></aside>
 ${legend}
 </div>
 </div>
 </main>
-${promiseList(allViolations(results))}
 <footer>A simulated board with the real boot loader, the real agent and the real hub, in virtual time; its disks forget what was not flushed, in any order and torn at any sector. Everything follows from the seed: a replay command plays its crash state again, byte for byte.</footer>
 <div id="tip" hidden></div>
 <div id="spoken" class="unseen" role="status"></div>
@@ -150,6 +150,7 @@ function legendOf(results: readonly SweepResult[], symbols: Symbols): Html {
 <ul class="key">${colours}</ul>
 <h3>The four rows of a box: when the power goes</h3>
 <ul class="anatomy">${rows}</ul>
+<p class="muted">A pale row is a cut that cannot be there: what is written whole cannot be torn.</p>
 <h3>The letter under a box: where</h3>
 <dl class="places">${Object.entries(places).map(([letter, words]) => html`<dt>${letter}</dt><dd>${words}</dd>`)}</dl>
 ${phaseKey(results)}

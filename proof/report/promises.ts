@@ -27,15 +27,18 @@ export function promiseWords(id: string): string | null {
   return allPromises().find((it) => it.id === id)?.says ?? null
 }
 
-/** All promises, the broken ones marked. */
-export function promiseList(found: readonly Found[]): Html {
-  const all = allPromises()
+/** All promises, the broken ones marked. @param checked whether anything was swept */
+export function promiseList(found: readonly Found[], checked: boolean): Html {
+  const known = allPromises()
+  const others = new Set(found.map((it) => it.violation.invariant))
+  for (const { id } of known) others.delete(id)
+  const all = [...known, ...[...others].map((id) => ({ id, says: 'a promise without a sentence here' }))]
   const items = all.map(({ id, says }) => {
     const broken = found.filter((it) => it.violation.invariant === id).length
     return broken === 0
-      ? html`<li><b>${id}</b><span>${says}</span></li>
+      ? html`<li><b>${checked ? '✓ ' : ''}${id}</b><span>${says}</span></li>
 `
-      : html`<li class="is-violation"><b>${id}</b><span>✕ broken ${countOf(broken, 'time')}: ${says}</span></li>
+      : html`<li class="is-violation"><b>✕ ${id}</b><span>broken ${countOf(broken, 'time')}: ${says}</span></li>
 `
   })
   return html`<section class="promises" aria-labelledby="promises-title">

@@ -79,7 +79,7 @@ const story = `
 #tabs a:hover{border-color:var(--accent)}
 #tabs a[aria-current]{background:var(--text);border-color:var(--text);color:var(--page);font-weight:600}
 #tabs a.broken{border-color:var(--alarm)}#tabs a.broken:not([aria-current]){color:var(--alarm)}
-.layout{display:grid;grid-template-columns:minmax(0,1fr) 23rem;gap:1.5rem;align-items:start}
+.layout{display:grid;grid-template-columns:minmax(0,1fr) 23rem;gap:1.5rem}
 .scenario+.scenario{margin-top:2.5rem}.scripted .scenario+.scenario{margin-top:0}
 .scenario h2{font-size:1.25rem;line-height:1.3;overflow-wrap:anywhere}
 .scenario .about{margin-top:.1rem;max-width:50rem}
@@ -118,10 +118,8 @@ const map = `
 `
 
 const side = `
-.side{position:sticky;top:1rem;max-height:calc(100vh - 2rem);overflow:auto;display:grid;gap:1rem}
-.side section,.side aside{min-width:0}
 #panel,#legend{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:.9rem 1rem}
-#panel{border:2px solid var(--text)}
+#panel{position:sticky;z-index:1;top:1rem;max-height:calc(100vh - 2rem);overflow:auto;border:2px solid var(--text);margin-bottom:1rem;box-shadow:0 4px 18px rgb(0 0 0/.18)}
 #panel header{display:flex;justify-content:space-between;align-items:center;gap:1rem}
 #panel h2,#legend h2{font-size:1.05rem}
 #panel .name{margin:.2rem 0 .3rem}#panel .name code{font-size:.95rem;font-weight:600}
@@ -141,18 +139,17 @@ const side = `
 #legend .places{display:grid;grid-template-columns:auto 1fr;gap:0 .7rem}
 #legend .places dt{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.85rem;font-weight:700}
 
-.promises{margin-top:2rem;background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:.9rem 1rem}
+.promises{margin-top:1.25rem;background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:.9rem 1rem}
 .promises h2{font-size:1.05rem}.promises p{font-size:.88rem;color:var(--muted)}
-.promises ul{columns:24rem auto;column-gap:2rem;margin-top:.6rem;font-size:.88rem}
-.promises li{display:grid;grid-template-columns:5.2em 1fr;break-inside:avoid;padding:.12rem 0}
+.promises ul{columns:20rem auto;column-gap:2rem;margin-top:.6rem;font-size:.88rem}
+.promises li{display:grid;grid-template-columns:7em 1fr;break-inside:avoid;padding:.12rem 0}
 footer{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--muted);font-size:.85rem;max-width:62rem}
 `
 
 const narrow = `
 @media (max-width:1020px){
 .layout{grid-template-columns:minmax(0,1fr)}
-.side{position:static;max-height:none}
-#panel{position:fixed;z-index:2;left:0;right:0;bottom:0;max-height:56vh;overflow:auto;border-radius:14px 14px 0 0;border-width:2px 0 0;box-shadow:0 -6px 24px rgb(0 0 0/.25)}
+#panel{position:fixed;z-index:2;top:auto;left:0;right:0;bottom:0;margin:0;max-height:56vh;border-radius:14px 14px 0 0;border-width:2px 0 0;box-shadow:0 -6px 24px rgb(0 0 0/.25)}
 .c{scroll-margin:1rem 0 60vh}
 .how{display:inline}
 }

@@ -63,7 +63,7 @@ function headLines(total: Figures, paint: Paint): readonly string[] {
   ]
 }
 
-const widths = [5, 9, 9, 7, 7, 6] as const
+const widths = [5, 9, 9, 9, 9, 7] as const
 const nameWidth = columns - widths.reduce((sum, it) => sum + it + 1, 0)
 
 function storyLines(
@@ -84,7 +84,7 @@ function storyLines(
   })
   const rest = results.length - shown.length
   return [
-    paint('bold', row('STORY', ['OPS', 'STATES', 'DISTINCT', 'OTHER', 'DIFFER', 'BROKEN'])),
+    paint('bold', row('STORY', ['OPS', 'STATES', 'DISTINCT', 'SWITCHED', 'OTHER END', 'BROKEN'])),
     ...shown,
     ...(rest > 0 ? [`and ${countOf(rest, 'more story', 'more stories')}, in the totals above`] : []),
   ]

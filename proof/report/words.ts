@@ -41,11 +41,12 @@ export const wayWords: Readonly<Record<Way, string>> = {
 
 const phases: Readonly<Record<string, string>> = {
   boot: 'the boot loader picks a system, checks it and starts it',
+  start: 'the board runs, and its agent has just started',
   IDLE: 'nothing to do but to report',
   DOWNLOADING: 'the new system is written piece by piece into the slot that does not run',
   VERIFYING: 'the slot is read back and compared with what the publisher signed',
   APPLYING: 'the slot is sealed, and the boot loader is told to try it once',
-  REBOOTING: 'restart into the new system, which has to prove its health before it is kept',
+  REBOOTING: 'the board restarts into the new system',
   trial: 'the new system has to prove its health before it is kept',
   COMPLETE: 'the new system is kept, and the hub is told',
   ROLLBACK: 'the new system is given up, and the old one comes back',

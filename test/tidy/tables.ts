@@ -10,7 +10,7 @@ const codes = /EB-[A-Z]+(?:-[A-Z]+)*(?![\w-])/g
 export function limitsAreUsed(files: readonly Source[], table: string = 'core/limits.ts'): readonly string[] {
   const used = new Set(
     files
-      .filter((it) => isProduct(it.path) || it.path.startsWith('demo/'))
+      .filter((it) => isProduct(it.path) || /^(demo|proof)\//.test(it.path))
       .flatMap((file) => file.visits.flatMap(({ node }) => membersRead(node))),
   )
   return limitsOf(files.filter((file) => file.path === table))
