@@ -49,7 +49,7 @@ export async function replayCrash(
   if (!pathForm.test(path)) raise('EB-USAGE', `${path} is no crash state; such as update/37.torn.1`)
   const stage = await makeStage(scenario, shape, partsFor)
   const [first, second] = path.split('/').slice(1)
-  const points = await pointsOf({ scenario, stage })
+  const { points } = await pointsOf({ scenario, stage })
   const state = stateAt(points, present(first, 'cut'), 'all')
   const crashed = crashedImage(state.image, state.fates, stage)
   const notes = chronicle(() => now())

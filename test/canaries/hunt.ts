@@ -1,0 +1,42 @@
+/**
+ * Looks for a planted bug as the everyday run does: small sweeps of all kinds of stories, then seeds, until an
+ * invariant by name does not hold. Without a plant it must find nothing in all of them.
+ * Prints one line of JSON; `node --import ./test/canaries/plant.ts test/canaries/hunt.ts [all]`.
+ * Leaves to others: which plant (EVERBOOT_PLANT), what to make of the answer (canaries.test.ts).
+ */
+import { rememberingParts, sweepParts } from '../../proof/adapters/parts.ts'
+import { openScenario } from '../../proof/adapters/scenario-files.ts'
+import { makeStage } from '../../proof/stage.ts'
+import { playSeed, swarmStages } from '../../proof/swarm/swarm.ts'
+import { sweepPart } from '../../proof/sweep/explore.ts'
+import { type Hunted, huntedSeeds, huntedStories } from './hunted.ts'
+
+const named = (invariant: string): boolean => /^I\d+$/.test(invariant)
+
+async function inStories(counts: { states: number }): Promise<Hunted['caught']> {
+  for (const { name, pieces, sectorBytes } of huntedStories) {
+    const { scenario } = await openScenario(name)
+    const stage = await makeStage(scenario, { seed: 1, pieces, sectorBytes }, sweepParts)
+    const part = await sweepPart({ scenario, stage, depth: 1, part: 0, parts: 1, untilFirst: true }, () => {})
+    counts.states += part.fired
+    const found = part.violations.find((it) => named(it.invariant))
+    if (found !== undefined) return { invariant: found.invariant, what: found.what, replay: found.replay }
+  }
+  return null
+}
+
+async function inSeeds(counts: { seeds: number }): Promise<Hunted['caught']> {
+  const stages = await swarmStages(rememberingParts)
+  for (let seed = 1; seed <= huntedSeeds; seed += 1) {
+    const { violation } = (await playSeed(seed, stages)).result
+    counts.seeds += 1
+    if (violation !== null && named(violation.invariant)) {
+      return { invariant: violation.invariant, what: violation.what, replay: `${seed}` }
+    }
+  }
+  return null
+}
+
+const counts = { states: 0, seeds: 0 }
+const caught = (await inStories(counts)) ?? (await inSeeds(counts))
+process.stdout.write(`${JSON.stringify({ caught, ...counts } satisfies Hunted)}\n`)

@@ -1,0 +1,22 @@
+/**
+ * Where planted bugs are looked for, in this order, and what a hunt says.
+ */
+
+/** Stories that are swept, small. */
+export const huntedStories = [
+  { name: 'update', pieces: 5, sectorBytes: 4096 },
+  { name: 'second-update', pieces: 5, sectorBytes: 4096 },
+  { name: 'sick-update', pieces: 4, sectorBytes: 4096 },
+  { name: 'hanging-update', pieces: 4, sectorBytes: 512 },
+  { name: 'return-in-place', pieces: 4, sectorBytes: 4096 },
+] as const
+
+/** Seeds of the swarm that are played when no story shows it. */
+export const huntedSeeds = 150
+
+export interface Hunted {
+  /** The first invariant by name that did not hold. */
+  readonly caught: { readonly invariant: string; readonly what: string; readonly replay: string } | null
+  readonly states: number
+  readonly seeds: number
+}
