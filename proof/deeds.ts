@@ -27,7 +27,7 @@ export async function perform(scene: Scene, deed: Deed, stage: Stage): Promise<v
   const { conditions } = story.state
   switch (deed.do) {
     case 'assign':
-      await world.rollOut(releaseOf(stage, deed.release), [boardName])
+      await world.rollOut(releaseOf(stage, deed.release), [boardName], deed.throttle)
       return remember(scene, world.hub().state().devices.get(boardName)?.desired ?? null)
     case 'forge':
       return forge(scene, deed, stage)

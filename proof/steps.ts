@@ -5,6 +5,7 @@
  * Leaves to others: doing it (deeds.ts, player.ts).
  */
 import * as v from 'valibot'
+import { wireLimits } from '../core/limits.ts'
 import { answerNames } from './answers.ts'
 import { faultAtlas } from './swarm/fault-atlas.ts'
 import { tamperings } from './tampering.ts'
@@ -36,7 +37,12 @@ const file = v.picklist(['manifest', 'index', 'blob'])
 
 const deeds = [
   /** The hub wishes the release for the board. */
-  v.strictObject({ do: v.literal('assign'), release: name }),
+  v.strictObject({
+    do: v.literal('assign'),
+    release: name,
+    /** Bytes per second that the board may use for it. */
+    throttle: v.optional(v.pipe(count, v.minValue(wireLimits.throttleBytesMin))),
+  }),
   /** Somebody who can speak for the hub wishes it, with a number of his own, or with a manifest of that length. */
   v.strictObject({
     do: v.literal('forge'),
