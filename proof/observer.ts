@@ -24,7 +24,7 @@ export interface Violation {
   readonly operation: number
 }
 
-/** States of all checkers, in their order. */
+/** What of the states of all checkers outlives a loss of power, in their order. */
 export type CheckerStates = readonly unknown[]
 
 export interface Observer {
@@ -44,7 +44,10 @@ export function observe(
   checkers: readonly AnyChecker[],
   from?: CheckerStates,
 ): Observer {
-  const states: unknown[] = checkers.map((it, index) => from?.[index] ?? it.start)
+  const states: unknown[] = checkers.map((it, index) => {
+    if (from === undefined) return it.start
+    return it.unpack === undefined ? from[index] : it.unpack(from[index])
+  })
   const truth = truthOf(board.storage, board.settings.partitions, () => releases.values())
   const journal = journalReader()
   let violation: Violation | null = null
@@ -83,7 +86,8 @@ export function observe(
   return {
     truth,
     violation: () => violation,
-    states: () => [...states],
+    states: () =>
+      checkers.map(({ pack }, index) => (pack === undefined ? states[index] : pack(states[index]))),
     tell,
     planted: (what, slot) => tell({ kind: 'planted', what, slot: slot ?? null }),
   }

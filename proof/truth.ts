@@ -127,6 +127,8 @@ function remembered<T>(disks: readonly SimDisk[], look: () => T): () => T {
 function region<T>(disk: SimDisk, offset: number, bytes: number, decode: (block: Uint8Array) => T): () => T {
   const from = offset / pageBytes
   const to = from + bytes / pageBytes
+  /** Made once: decoders copy what they keep. */
+  const block = new Uint8Array(bytes)
   let pages: readonly Page[] = []
   let last: { readonly value: T } | null = null
   return () => {
@@ -135,7 +137,11 @@ function region<T>(disk: SimDisk, offset: number, bytes: number, decode: (block:
     for (let number = from; same && number < to; number += 1) same = all[number] === pages[number - from]
     if (last === null || !same) {
       pages = all.slice(from, to)
-      last = { value: decode(disk.medium(offset, bytes)) }
+      for (const [index, page] of pages.entries()) {
+        if (page === null) block.fill(0, index * pageBytes, (index + 1) * pageBytes)
+        else block.set(page, index * pageBytes)
+      }
+      last = { value: decode(block) }
     }
     return last.value
   }

@@ -94,6 +94,9 @@ export interface Checker<S> {
   /** The invariant in one sentence. */
   readonly says: string
   readonly start: S
+  /** What of a state outlives a loss of power, the same object as long as it is the same; without it all of it. */
+  readonly pack?: (state: S) => unknown
+  readonly unpack?: (packed: unknown) => S
   readonly on: Hooks<S>
 }
 

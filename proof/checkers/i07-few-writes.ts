@@ -5,9 +5,13 @@
  * Each cut or kill may cost a bounded recovery on top; a reboot that the agent asked for is no cut.
  * On links below 64 KiB/s the agent makes every piece durable at once: such marks are counted by pieces.
  */
+import type { Page } from '../../bootloader-sim/devices/block-device.ts'
 import { bootPartition } from '../../core/boot-record.ts'
-import { downloadLimits, slotLimits } from '../../core/limits.ts'
+import { downloadLimits } from '../../core/limits.ts'
+import { slotIds } from '../../core/units.ts'
 import type { Journal } from '../../device/update/journal.ts'
+import { sealOffset } from '../../images/release/slot-layout.ts'
+import { pageBytes } from '../slot-pages.ts'
 import { checker, type Facts } from './checker.ts'
 import { attemptKey, savedJournal } from './seen.ts'
 
@@ -19,6 +23,8 @@ const transitionsMax = 24
  */
 export const recoveryTransitionsMax = 8
 
+type Places = readonly Page[]
+
 interface State {
   readonly attempt: string | null
   readonly transitions: number
@@ -27,7 +33,9 @@ interface State {
   readonly rebooting: boolean
   readonly marks: number
   readonly startMs: number
-  readonly served: number
+  /** Bytes that the file server had sent when the attempt was opened. */
+  readonly sentBefore: number
+  readonly places: Places | null
   /** The part of the journal that is state, and its marks. */
   readonly state: string
   readonly marked: string
@@ -43,34 +51,47 @@ export const fewWrites = checker<State>({
     rebooting: false,
     marks: 0,
     startMs: 0,
-    served: 0,
+    sentBefore: 0,
+    places: null,
     state: '',
     marked: '',
   },
   on: {
-    write(state, { slot, offset, partition }, facts) {
-      const { board } = facts
-      if (slot === null) return isEntry(offset) ? counted(state, 'the boot partition', facts) : state
-      const { sizeBytes } = board.partition(slot, partition)
-      const first = partition === board.settings.partitions[0]
-      const sealed = first && offset >= sizeBytes - slotLimits.sealAreaBytes
-      return sealed ? counted(state, `the seal of slot ${slot}`, facts) : state
-    },
+    flush: (state, _, facts) => withPlaces(state, facts),
     rename(state, it, facts) {
       const journal = savedJournal(it, facts)
       return journal === null ? state : saved(state, journal, facts)
     },
-    served: (state, { url, bytes }) =>
-      url.endsWith('.blob') ? { ...state, served: state.served + bytes } : state,
     logged: (state, { event }) => (event.event === 'reboot' ? { ...state, rebooting: true } : state),
-    cut: (state) => ({ ...state, blows: state.blows + (state.rebooting ? 0 : 1), rebooting: false }),
+    cut(before, _, facts) {
+      const state = withPlaces(before, facts)
+      return { ...state, blows: state.blows + (state.rebooting ? 0 : 1), rebooting: false }
+    },
     killed: (state) => ({ ...state, blows: state.blows + 1 }),
     planted: (state) => ({ ...state, blows: state.blows + 1 }),
   },
 })
 
-function isEntry(offset: number): boolean {
-  return offset === bootPartition.stampOffset || bootPartition.copyOffsets.includes(offset)
+/** Counts what is new in a place since the last look; two writes between two flushes are one change. */
+function withPlaces(state: State, facts: Facts): State {
+  const { places } = state
+  const now = placesOf(facts)
+  if (places === null) return { ...state, places: now }
+  const changed = now.filter((it, index) => it !== places[index]).length
+  if (changed === 0) return state
+  let next: State = { ...state, places: now }
+  for (let one = 0; one < changed; one += 1) next = counted(next, 'boot partition or seal', facts)
+  return next
+}
+
+/** First pages of both copies, of the stamp, of both seals, on the medium: nothing there is changed in place. */
+function placesOf({ board: { bootDisk, slots } }: Facts): Places {
+  const boot = bootDisk.pages()
+  const entries = [...bootPartition.copyOffsets, bootPartition.stampOffset].map(
+    (it) => boot[it / pageBytes] ?? null,
+  )
+  const seals = slotIds.map((it) => slots[it].pages()[sealOffset(slots[it].sizeBytes) / pageBytes] ?? null)
+  return [...entries, ...seals]
 }
 
 function counted(state: State, what: string, { violated }: Facts): State {
@@ -84,7 +105,8 @@ function counted(state: State, what: string, { violated }: Facts): State {
 function saved(before: State, journal: Journal, facts: Facts): State {
   const key = attemptKey(journal)
   const opened = key !== null && key !== before.attempt
-  const fresh = { transitions: 0, blows: 0, marks: 0, startMs: facts.nowMs, served: 0 }
+  const sentBefore = facts.world.net.files.sent
+  const fresh = { transitions: 0, blows: 0, marks: 0, startMs: facts.nowMs, sentBefore }
   const state = opened ? { ...before, ...fresh, attempt: key } : before
   const now = stateOf(journal)
   const marked = JSON.stringify(journal.attempt?.marks ?? null)
@@ -108,7 +130,8 @@ function stateOf({ attempt, finished, lived, handedBack }: Journal): string {
   ])
 }
 
-function progressed(before: State, { attempt }: Journal, { nowMs, releases, violated }: Facts): State {
+function progressed(before: State, { attempt }: Journal, facts: Facts): State {
+  const { nowMs, releases, violated, world } = facts
   const state = { ...before, marks: before.marks + 1 }
   const release = attempt === null ? undefined : releases.get(attempt.releaseId)
   if (release === undefined) return state
@@ -116,7 +139,8 @@ function progressed(before: State, { attempt }: Journal, { nowMs, releases, viol
   const bytes = images.reduce((sum, it) => sum + it.paddedBytes, 0)
   const elapsedMs = nowMs - state.startMs
   const pieceBytes = Math.min(...blobs.map((it) => it.pieceBytes))
-  const slowly = Math.min(state.served, (downloadLimits.slowLinkBytesPerSecond * elapsedMs) / 1000)
+  const sent = world.net.files.sent - state.sentBefore
+  const slowly = Math.min(sent, (downloadLimits.slowLinkBytesPerSecond * elapsedMs) / 1000)
   const max =
     Math.ceil(bytes / downloadLimits.progressBytes) +
     Math.ceil(elapsedMs / downloadLimits.progressMs) +

@@ -1,9 +1,9 @@
 /**
- * I8: nothing is fetched twice that need not be. Of each blob at most its bytes go out in one attempt, and on
- * top: per kill or broken transfer the piece in flight and one part of the body; after a cut the pieces that
- * are not on the medium. At most one progress mark's worth is at risk: no piece is left unflushed longer than
- * until the first one that ends 2 s after the last flush, and never more than 12 MiB; a mark in the journal is never
- * ahead of the medium. No byte is taken from an answer that is not the range that was asked for.
+ * I8: nothing is fetched twice that need not be. Of each blob at most its bytes go out in one attempt, and on top: per
+ * kill or broken transfer the piece in flight and one part of the body; after a cut the pieces that are not on the
+ * medium. At most one progress mark's worth is at risk: a flush that is due (2 s after the last) comes with the next piece,
+ * and never more than 12 MiB wait for one; a mark in the journal is never ahead of the medium. No byte is taken from
+ * an answer that is not the range that was asked for.
  * Excused: what rots or is lost by a fault of storage may be fetched again, and wrong bytes of a bad network.
  */
 import { downloadLimits } from '../../core/limits.ts'
@@ -17,99 +17,111 @@ import { attemptKey, savedJournal } from './seen.ts'
 /** What sealing may add to a piece that does not compress: a tag, or IV and padding. */
 const sealingBytes = 64
 
-/** Of one blob: bytes that went out, and how many may. */
-interface Served {
-  readonly bytes: number
-  readonly max: number
-}
-
-interface State {
+/** What outlives a loss of power. */
+interface Lasting {
   readonly attempt: string | null
   readonly release: string | null
   readonly target: SlotId | null
   readonly marks: Attempt['marks']
-  /** By id of the blob. */
-  readonly blobs: Readonly<Record<string, Served>>
   /** The largest part of a body. */
   readonly partBytes: number
-  /** Last flush of the target slot, or first byte after the download began. */
-  readonly flushedMs: number | null
-  readonly unflushed: number
-  /** Of these, bytes that came when a flush was due. */
-  readonly late: number
   readonly spoiled: boolean
   readonly badNetwork: boolean
 }
 
-const noDownload = { blobs: {}, flushedMs: null, unflushed: 0, late: 0 }
+/** A download as it runs. */
+interface Run {
+  /** Bytes that may still go out, by id of the blob; nothing went out yet of one that is not here. */
+  readonly left: Readonly<Record<string, number>>
+  /** Last flush of the target slot, or first byte of the download. */
+  readonly flushedMs: number | null
+  readonly unflushed: number
+  /** Of these, bytes that came when a flush was due. */
+  readonly late: number
+}
+
+interface State {
+  readonly lasting: Lasting
+  readonly run: Run
+}
+
+const noRun: Run = { left: {}, flushedMs: null, unflushed: 0, late: 0 }
+
+const atFirst: Lasting = {
+  attempt: null,
+  release: null,
+  target: null,
+  marks: {},
+  partBytes: 0,
+  spoiled: false,
+  badNetwork: false,
+}
 
 export const nothingTwice = checker<State>({
   id: 'I8',
   says: 'a kill costs at most the piece in flight, a cut at most what one progress mark covers',
-  start: {
-    ...noDownload,
-    attempt: null,
-    release: null,
-    target: null,
-    marks: {},
-    partBytes: 0,
-    spoiled: false,
-    badNetwork: false,
-  },
+  start: { lasting: atFirst, run: noRun },
+  // What may still go out after a cut follows from the medium.
+  pack: ({ lasting }) => lasting,
+  unpack: (packed) => ({ lasting: packed as Lasting, run: noRun }),
   on: {
     served(state, { url, bytes, fits }, facts) {
       if (!fits)
         facts.violated(`${bytes} bytes of ${url} are taken from an answer that is not the range asked for`)
       return url.endsWith('.blob') ? served(state, url, bytes, facts) : state
     },
-    flush: (state, { slot }, { nowMs }) =>
-      slot === null || slot !== state.target || state.flushedMs === null
-        ? state
-        : { ...state, flushedMs: nowMs, unflushed: 0, late: 0 },
+    flush({ lasting, run }, { slot }, { nowMs }) {
+      const ours = slot !== null && slot === lasting.target && run.flushedMs !== null
+      return { lasting, run: ours ? { ...run, flushedMs: nowMs, unflushed: 0, late: 0 } : run }
+    },
     rename(state, it, facts) {
       const journal = savedJournal(it, facts)
       return journal === null ? state : saved(state, journal, facts)
     },
-    cut: (state, _, facts) => afterCut(state, facts),
-    killed: (state, _, facts) => interrupted({ ...state, flushedMs: null, unflushed: 0, late: 0 }, facts),
+    cut: ({ lasting }, _, facts) => ({ lasting, run: { ...noRun, left: leftAfterCut(lasting, facts) } }),
+    killed({ lasting, run }, _, facts) {
+      return interrupted({ lasting, run: { ...run, flushedMs: null, unflushed: 0, late: 0 } }, facts)
+    },
     'hub-restarted': (state, _, facts) => interrupted(state, facts),
     logged(state, { event }, facts) {
       if (event.event !== 'transfer failed') return state
       const code = event['code']
       const came = code === 'EB-HUB-UNREACHABLE' || code === 'EB-SLOW' || code === 'EB-ENDLESS'
-      return came || state.badNetwork ? interrupted(state, facts) : state
+      return came || state.lasting.badNetwork ? interrupted(state, facts) : state
     },
-    planted(state, { what }, facts) {
-      if (what === 'network-fault') return { ...state, badNetwork: true }
-      if (what !== 'rot' && what !== 'storage-fault' && what !== 'data-lost') return state
-      return moreFor({ ...state, spoiled: true }, facts, (blob) => blob.bytes)
+    planted({ lasting, run }, { what }, facts) {
+      if (what === 'network-fault') return { lasting: { ...lasting, badNetwork: true }, run }
+      if (what !== 'rot' && what !== 'storage-fault' && what !== 'data-lost') return { lasting, run }
+      return moreFor({ lasting: { ...lasting, spoiled: true }, run }, facts, (blob) => blob.bytes)
     },
-    healed: (state) => (state.badNetwork ? { ...state, badNetwork: false } : state),
+    healed({ lasting, run }) {
+      return { lasting: lasting.badNetwork ? { ...lasting, badNetwork: false } : lasting, run }
+    },
   },
 })
 
-function served(before: State, url: string, bytes: number, facts: Facts): State {
+function served({ lasting, run }: State, url: string, bytes: number, facts: Facts): State {
   const [release, blob] = blobAt(url, facts)
-  if (release === null || blob === null || release.manifest.id !== before.release) return before
-  const partBytes = Math.max(before.partBytes, bytes)
-  const known = before.blobs[blob.id] ?? { bytes: 0, max: before.spoiled ? 2 * blob.bytes : blob.bytes }
-  const now = { ...known, bytes: known.bytes + bytes }
-  if (now.bytes > now.max) {
-    facts.violated(
-      `${now.bytes} bytes of ${url} were fetched for attempt ${before.attempt}, limit ${now.max}`,
-    )
-  }
-  const flushedMs = before.flushedMs ?? facts.nowMs
+  if (release === null || blob === null || release.manifest.id !== lasting.release) return { lasting, run }
+  const left = (run.left[blob.id] ?? fullOf(blob, lasting)) - bytes
+  if (left < 0)
+    facts.violated(`${-left} bytes of ${url} more than needed go out for attempt ${lasting.attempt}`)
+  const flushedMs = run.flushedMs ?? facts.nowMs
   const due = facts.nowMs > flushedMs + downloadLimits.progressMs
-  const late = due ? before.late + bytes : 0
-  const unflushed = before.unflushed + bytes
+  const late = due ? run.late + bytes : 0
+  const unflushed = run.unflushed + bytes
+  const partBytes = Math.max(lasting.partBytes, bytes)
   const inFlight = inFlightBytes(blob, partBytes)
   const aheadMax = downloadLimits.progressBytes + downloadLimits.progressAheadBytes + inFlight
   if (late > 2 * inFlight) {
-    facts.violated(`${late} bytes came since a flush of slot ${before.target} was due, last ${flushedMs} ms`)
-  } else if (unflushed > aheadMax)
-    facts.violated(`${unflushed} bytes came without a flush of slot ${before.target}`)
-  return { ...before, blobs: { ...before.blobs, [blob.id]: now }, partBytes, flushedMs, late, unflushed }
+    facts.violated(`${late} bytes came since a flush of slot ${lasting.target} was due, last ${flushedMs} ms`)
+  } else if (unflushed > aheadMax) {
+    facts.violated(`${unflushed} bytes came without a flush of slot ${lasting.target}`)
+  }
+  return {
+    lasting: partBytes === lasting.partBytes ? lasting : { ...lasting, partBytes },
+    run: { left: { ...run.left, [blob.id]: left }, flushedMs, late, unflushed },
+  }
 }
 
 function blobAt(url: string, { releases }: Facts): readonly [MadeRelease | null, Blob | null] {
@@ -119,64 +131,70 @@ function blobAt(url: string, { releases }: Facts): readonly [MadeRelease | null,
   return [release, blob]
 }
 
+/** What was spoiled may have to come again once a read-back has found it. */
+function fullOf(blob: Blob, { spoiled }: Lasting): number {
+  return spoiled ? 2 * blob.bytes : blob.bytes
+}
+
 function inFlightBytes(blob: Blob, partBytes: number): number {
   return blob.pieceBytes + sealingBytes + partBytes
 }
 
-/** A transfer ended early: what was in flight comes again; after damage a new read-back may ask for all. */
+/** A transfer ended early: what was in flight comes again. */
 function interrupted(state: State, facts: Facts): State {
-  return moreFor(
-    state,
-    facts,
-    (blob) => inFlightBytes(blob, state.partBytes) + (state.spoiled ? blob.bytes : 0),
-  )
+  const { partBytes, spoiled } = state.lasting
+  return moreFor(state, facts, (blob) => inFlightBytes(blob, partBytes) + (spoiled ? blob.bytes : 0))
 }
 
 /** Of each blob that is being fetched, so much more may come. */
-function moreFor(state: State, { releases }: Facts, bytesOf: (blob: Blob) => number): State {
-  const release = state.release === null ? undefined : releases.get(state.release)
-  if (release === undefined) return state
-  let { blobs } = state
-  for (const blob of release.manifest.blobs) {
-    const known = blobs[blob.id]
-    if (known !== undefined) blobs = { ...blobs, [blob.id]: { ...known, max: known.max + bytesOf(blob) } }
+function moreFor({ lasting, run }: State, facts: Facts, bytesOf: (blob: Blob) => number): State {
+  let { left } = run
+  for (const blob of blobsOf(lasting, facts)) {
+    const known = left[blob.id]
+    if (known !== undefined) left = { ...left, [blob.id]: known + bytesOf(blob) }
   }
-  return blobs === state.blobs ? state : { ...state, blobs }
+  return { lasting, run: left === run.left ? run : { ...run, left } }
+}
+
+function blobsOf({ release }: Lasting, { releases }: Facts): readonly Blob[] {
+  return (release === null ? undefined : releases.get(release))?.manifest.blobs ?? []
 }
 
 /** What is on the medium has not to be fetched again. */
-function afterCut(before: State, facts: Facts): State {
-  const state = { ...before, flushedMs: null, unflushed: 0, late: 0 }
-  const { target, release: id } = state
+function leftAfterCut(lasting: Lasting, facts: Facts): Run['left'] {
+  const { target, release: id, partBytes } = lasting
   const release = id === null ? undefined : facts.releases.get(id)
-  if (target === null || release === undefined) return state
-  let { blobs } = state
+  const left: Record<string, number> = {}
+  if (target === null || release === undefined) return left
   for (const blob of release.manifest.blobs) {
-    const known = blobs[blob.id]
-    if (known === undefined) continue
     const pieces = facts.truth.missing(target, release, blob.image, blob.pieces)
-    const again = Math.min(blob.bytes, pieces * (blob.pieceBytes + sealingBytes))
-    const max = known.bytes + again + (again > 0 ? inFlightBytes(blob, state.partBytes) : 0)
-    blobs = { ...blobs, [blob.id]: { ...known, max: Math.max(max, known.bytes) } }
+    const bytes = Math.min(fullOf(blob, lasting), pieces * (blob.pieceBytes + sealingBytes))
+    left[blob.id] = bytes === 0 ? 0 : bytes + inFlightBytes(blob, partBytes)
   }
-  return { ...state, blobs }
+  return left
 }
 
-function saved(before: State, { attempt }: Journal, facts: Facts): State {
+function saved(before: State, journal: Journal, facts: Facts): State {
+  const { attempt } = journal
   if (attempt === null) return before
-  const key = attemptKey({ attempt } as Journal)
   const { releaseId: release, target, marks } = attempt
-  const opened: State = { ...before, ...noDownload, attempt: key, marks: {}, spoiled: false }
-  const state = { ...(key === before.attempt ? before : opened), release, target }
+  const key = attemptKey(journal)
+  const same = key === before.lasting.attempt && target === before.lasting.target
+  const opened: Lasting = { ...before.lasting, attempt: key, release, target, marks: {}, spoiled: false }
+  const { lasting, run } = same ? before : { lasting: opened, run: noRun }
   const made = facts.releases.get(release)
+  let moved = false
   for (const [image, mark] of Object.entries(marks)) {
-    if (made === undefined || state.spoiled || mark <= (state.marks[image] ?? 0)) continue
+    if (mark === lasting.marks[image]) continue
+    moved = true
+    if (made === undefined || lasting.spoiled || mark < (lasting.marks[image] ?? 0)) continue
     const missing = facts.truth.missing(target, made, image, mark)
     if (missing > 0) {
       facts.violated(
-        `the journal has mark ${mark} for ${image}, ${missing} pieces before it are not in slot ${target}`,
+        `the journal has mark ${mark} of ${image}; ${missing} pieces before it are not in slot ${target}`,
       )
     }
   }
-  return { ...state, marks }
+  moved ||= Object.keys(marks).length !== Object.keys(lasting.marks).length
+  return { lasting: moved ? { ...lasting, marks } : lasting, run }
 }

@@ -22,7 +22,9 @@ const pageBytes = 4096
 export function needlesOf(all: readonly Needle[]): Needles {
   const begins = new Uint8Array(0x1_0000)
   const byBeginning = new Map<number, Needle[]>()
-  for (const needle of all) {
+  // Zeros at its beginning are cut off: what lies among zeros is not looked at.
+  for (const { name, bytes } of all) {
+    const needle = { name, bytes: bytes.subarray(bytes.findIndex((it) => it !== 0)) }
     const beginning = (needle.bytes[0] ?? 0) | ((needle.bytes[1] ?? 0) << 8)
     begins[beginning] = 1
     byBeginning.set(beginning, [...(byBeginning.get(beginning) ?? []), needle])
@@ -33,8 +35,7 @@ export function needlesOf(all: readonly Needle[]): Needles {
 /** @returns the name of the first needle that occurs, or null */
 export function findNeedle({ begins, byBeginning }: Needles, hay: Uint8Array): string | null {
   for (let page = 0; page < hay.length; page += pageBytes) {
-    const end = Math.min(page + pageBytes, hay.length)
-    if (isZero(hay, page, end)) continue
+    const end = endOfContent(hay, page, Math.min(page + pageBytes, hay.length))
     let low = hay[page] ?? 0
     // One byte further: a needle may begin with the last byte of the page.
     for (let at = page + 1; at <= end && at < hay.length; at += 1) {
@@ -47,6 +48,14 @@ export function findNeedle({ begins, byBeginning }: Needles, hay: Uint8Array): s
     }
   }
   return null
+}
+
+/** @returns an end behind which everything up to `to` is zero, found by halving. */
+function endOfContent(hay: Uint8Array, from: number, to: number): number {
+  if (isZero(hay, from, to)) return from
+  let end = to
+  for (let half = (to - from) >> 1; half >= 64 && isZero(hay, end - half, end); half >>= 1) end -= half
+  return end
 }
 
 /** Compares a range with itself shifted by one byte: as fast as memcmp. */
