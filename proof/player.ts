@@ -21,14 +21,15 @@ export async function play(scene: Scene, steps: readonly Step[], stage: Stage): 
   const { story, observer } = scene
   story.obey = (event) => obey(scene, event, stage)
   const begun = steps[story.state.step - 1]
-  if (begun !== undefined && !(await goOn(scene, begun))) return false
+  // The boot after a cut counts for whoever waits for one.
+  if (begun !== undefined && !(await goOn(scene, begun, scene.board.boots.length - 1))) return false
   while (story.state.step < steps.length) {
     const step = present(steps[story.state.step], 'step')
     const untilMs = scene.world.time.nowMs() + (step.do === 'pass' ? step.ms : 0)
     story.state = { ...story.state, step: story.state.step + 1, untilMs }
     if (step.do === 'when') change(story, { orders: [...story.state.conditions.orders, step] })
     else if (!takesTime(step)) await perform(scene, step, stage)
-    if (!(await goOn(scene, step)) || observer.violation() !== null) return false
+    if (!(await goOn(scene, step, scene.board.boots.length)) || observer.violation() !== null) return false
   }
   return true
 }
@@ -37,17 +38,17 @@ function takesTime(step: Step): step is StepOf<'wait' | 'pass' | 'cycle-until'> 
   return step.do === 'wait' || step.do === 'pass' || step.do === 'cycle-until'
 }
 
-/** Waits until a step that takes time is done; to be called again after a cut. */
-async function goOn(scene: Scene, step: Step): Promise<boolean> {
+/** Waits until a step that takes time is done; to be called again after a cut. @param boots so many were before it */
+async function goOn(scene: Scene, step: Step, boots: number): Promise<boolean> {
   const { time } = scene.world
   if (step.do === 'cycle-until') return cycleUntil(scene, step.slot)
   if (step.do === 'pass') await time.pass(Math.max(0, scene.story.state.untilMs - time.nowMs()))
-  return step.do !== 'wait' || waitFor(scene, step.for)
+  return step.do !== 'wait' || waitFor(scene, step.for, boots)
 }
 
-async function waitFor(scene: Scene, what: StepOf<'wait'>['for']): Promise<boolean> {
+async function waitFor(scene: Scene, what: StepOf<'wait'>['for'], boots: number): Promise<boolean> {
   const { world, observer } = scene
-  const come = condition(scene, what)
+  const come = condition(scene, what, boots)
   const came = await world.time.until(() => observer.violation() !== null || come(), waitMs)
   // A cut that has not come by now is not to come later.
   if (came && what === 'off' && !scene.story.state.conditions.off) {
@@ -57,9 +58,8 @@ async function waitFor(scene: Scene, what: StepOf<'wait'>['for']): Promise<boole
   return came
 }
 
-function condition(scene: Scene, what: StepOf<'wait'>['for']): () => boolean {
+function condition(scene: Scene, what: StepOf<'wait'>['for'], boots: number): () => boolean {
   const { board, observer, story, world } = scene
-  const boots = board.boots.length
   const trial = (): boolean => {
     const slot = board.boots.at(-1)
     return slot !== undefined && observer.truth.record()?.[slot].ok === false

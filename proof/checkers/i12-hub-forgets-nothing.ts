@@ -1,6 +1,7 @@
 /**
  * I12: a hub that was killed and started anew has every status that it had acknowledged, the verdict that an
  * acknowledged report gave, and the last wish that it had published, word for word.
+ * Excused: what came after the backup from which the hub was restored.
  * Commands are fleeting by design (they expire, and are never kept): nothing is demanded of them.
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -31,6 +32,7 @@ export const hubForgetsNothing = checker<State>({
       return { ...state, acked: { bootId, seq, before: acked } }
     },
     wished: (state, { desired }) => ({ ...state, wish: desired }),
+    planted: (state, { what }) => (what === 'hub-restored' ? { acked: null, wish: null } : state),
     'hub-restarted'({ acked, wish }, _, facts) {
       for (let it = acked; it !== null; it = it.before) remembers(it, facts)
       const desired = hubDevice(facts)?.desired ?? null

@@ -2,7 +2,8 @@
  * I14, as far as there is something to go back: the number of the wish rises with each new wish, and one number
  * is one wish; in the statuses of a board neither the floor nor the last finished attempt falls.
  * Not there yet: trusted time, versions of root and snapshot.
- * Excused: a floor whose stamp or record was lost by planting, finished attempts when the data were.
+ * Excused: a floor whose stamp or record was lost by planting, finished attempts when the data were, the wish of a hub
+ * that was restored from a backup.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Desired } from '../../core/wire/messages.ts'
@@ -47,6 +48,7 @@ export const nothingGoesBack = checker<State>({
     },
     planted(state, { what }) {
       if (what === 'data-lost') return { ...state, dataLost: true }
+      if (what === 'hub-restored') return { ...state, wish: null }
       return what === 'stamp' || what === 'record' || what === 'record-copy'
         ? { ...state, floorLost: true }
         : state

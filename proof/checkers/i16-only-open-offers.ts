@@ -34,6 +34,8 @@ export const onlyOpenOffers = checker<Newest>({
       rolloutsAgree(facts)
       return Math.max(newest, seq)
     },
+    // A hub that was restored from a backup begins with the wishes that it had then.
+    planted: (newest, { what }) => (what === 'hub-restored' ? 0 : newest),
     end(newest, _, facts) {
       rolloutsAgree(facts)
       return newest

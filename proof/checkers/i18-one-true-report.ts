@@ -225,8 +225,9 @@ function notFailed({ release, code }: Report, state: State, record: BootRecord, 
 }
 
 /** The end of an attempt and its report are one step of the journal. */
-function endsWithReport({ attempt, dataLost }: State, journal: Journal, { violated }: Facts): void {
-  if (attempt === null || dataLost) return
+/** A save that failed halfway may have opened an attempt in the file that the agent knows nothing of. */
+function endsWithReport({ attempt, dataLost, storage }: State, journal: Journal, { violated }: Facts): void {
+  if (attempt === null || dataLost || storage) return
   const { seq, release } = attempt
   if (journal.attempt?.seq === seq && journal.attempt.releaseId === release) return
   const told = journal.outbox.some((it) => it.report?.seq === seq && it.report.release === release)
