@@ -2,10 +2,10 @@
  * The planted bugs: each of the lists is there, hits its place, takes effect, and leaves the update without
  * faults as it is. Only then does it count that the proof finds it.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { notPlanted } from './planting.ts'
 import { filesOf, type Plant, planted } from './plants/planted.ts'
 import { listed, notYet, plantNamed, plants } from './plants.ts'
@@ -21,6 +21,12 @@ interface Ended {
   readonly output: string
 }
 
+/** Processes that run. A simulation with a bug may go round for ever. */
+const running = new Set<ChildProcess>()
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** A Node process to its end. */
 function node(args: readonly string[], plant = ''): Promise<Ended> {
   const child = spawn(process.execPath, args, {
@@ -29,11 +35,15 @@ function node(args: readonly string[], plant = ''): Promise<Ended> {
     timeout: childMs,
     killSignal: 'SIGKILL',
   })
+  running.add(child)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part))
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (status) => resolve({ status, output }))
+    child.on('close', (status) => {
+      running.delete(child)
+      resolve({ status, output })
+    })
   })
 }
 

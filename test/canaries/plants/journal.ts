@@ -13,11 +13,12 @@ export const journalPlants: readonly Plant[] = [
         find: `    await files.rename(newName, fileName)
     await files.syncDir()
 `,
-        replace: `    await files.rename(newName, fileName)
+        replace: `    await files.syncDir()
+    await files.rename(newName, fileName)
 `,
       },
     ],
     caughtBy: ['I18', 'I11'],
-    how: 'Good update: a cut that loses unsynced names after the hub has the final report; the attempt is found open again and reported a second time, and status numbers are used again.',
+    how: 'The directory is synced before the rename, not after it. Good update: a cut that loses unsynced names after the hub has a status (best: the final report): the journal is one save behind, the attempt is found open again and reported a second time, or status numbers are used again.',
   },
 ]

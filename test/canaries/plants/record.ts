@@ -30,7 +30,7 @@ export const recordPlants: readonly Plant[] = [
       },
     ],
     caughtBy: ['I6', 'I5'],
-    how: 'Only the agent still flushes, once, when it lets the partition go. A trial that hangs: each reset drops the try that the loader took, and the trial never ends; a cut between two copies may tear both.',
+    how: 'Only the agent still flushes, once, when it lets the partition go. A trial that hangs: each reset drops the try that the loader took, and the trial never ends; a cut between two copies may lose both writes.',
   },
   {
     name: 'overwrite the newer record copy',
@@ -45,7 +45,7 @@ export const recordPlants: readonly Plant[] = [
       },
     ],
     caughtBy: ['I2', 'I9', 'I18'],
-    how: 'Any story: a cut that tears any write of the record leaves the other copy, which is stale for ever or was never written: torn at a commit, the system that was just proved healthy is forgotten and reported as failed.',
+    how: 'Any story: the newest copy is bad (at rest, or after a cut right behind its write; a torn write does not do it, since the record fits one sector): the other copy is stale for ever or was never written, everything is put on trial again, and what was armed or proved is reported as failed.',
   },
   {
     name: 'single record copy',
@@ -58,7 +58,7 @@ export const recordPlants: readonly Plant[] = [
       },
     ],
     caughtBy: ['I9', 'I18'],
-    how: 'Any story: a cut that tears any write of the record, or one bad copy, loses the whole record; torn at a commit, the system that was just proved healthy is put back and reported as failed.',
+    how: 'Any story: one copy is bad (at rest, or after a cut right behind its write; a torn write does not do it, since the record fits one sector): the whole record is lost, everything is put on trial again, and what was armed or proved is reported as failed.',
   },
   {
     name: 'accept a short read',
