@@ -4,7 +4,7 @@
  * Leaves to others: acting on it.
  */
 
-import type { Fault } from '../core/errors.ts'
+import { EverbootError, type Fault } from '../core/errors.ts'
 import type {
   Clock,
   Disks,
@@ -63,6 +63,12 @@ export interface Board {
   seal(slot: SlotId): Seal | null
   /** Reads the seal of a slot again, after it was written or wiped. */
   refreshSeal(slot: SlotId): Promise<Seal | null>
+  /**
+   * A flush of the spare has failed in this boot. A system may go on showing what it has lost, so nothing there
+   * counts until it is written again.
+   */
+  readonly spareDoubted: boolean
+  doubtSpare(): Promise<void>
 }
 
 /** @throws EverbootError when boot partition or journal cannot be used at all */
@@ -78,6 +84,7 @@ export async function openBoard(ports: AgentPorts, settings: AgentSettings): Pro
     seals.set(slot, seal)
     return seal
   }
+  let doubted = journal.current.spareDoubted === handOver.bootId
   await refreshSeal('a')
   await refreshSeal('b')
   return {
@@ -91,6 +98,18 @@ export async function openBoard(ports: AgentPorts, settings: AgentSettings): Pro
     journalLost: lost,
     seal: (slot) => seals.get(slot) ?? null,
     refreshSeal,
+    get spareDoubted() {
+      return doubted
+    },
+    async doubtSpare() {
+      doubted = true
+      try {
+        await journal.save((it) => ({ ...it, spareDoubted: handOver.bootId }))
+      } catch (caught) {
+        // This run of the agent knows it all the same.
+        if (!(caught instanceof EverbootError)) throw caught
+      }
+    },
   }
 }
 

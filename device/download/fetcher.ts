@@ -45,7 +45,10 @@ export interface DownloadJob extends RetryHost {
   readonly device: BlockDevice
   /** Pieces before this one are on the medium. */
   readonly mark: number
-  /** How much past the mark may be there already: nothing, what one mark can lag, or all of it. */
+  /**
+   * How much past the mark may be there already: nothing (what is read does not count, zeros neither), what one
+   * mark can lag, or all of it.
+   */
   readonly rescan: 'none' | 'window' | 'all'
   /** Bytes per second, or null. */
   readonly throttle: number | null
@@ -83,7 +86,7 @@ interface DownloadRun {
 function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
   const { planned, device } = job
   const { blob, image } = planned
-  const writer = slotWriter(device, image.paddedBytes, blob.pieceBytes)
+  const writer = slotWriter(device, image.paddedBytes, blob.pieceBytes, job.rescan === 'none')
   const index = indexReader(
     job.indexUrl,
     blob,

@@ -1,7 +1,7 @@
 /**
  * Writes into the spare slot: pieces, seal, and the wiping of a seal.
  * Promise: a piece lands where the manifest says and nowhere else; zeros are written only where something
- * else stands (an empty slot stays empty); nothing counts as written before `flush` returned.
+ * else stands (an empty slot stays empty), unless what is read does not count; nothing counts as written before `flush` returned.
  * Leaves to others: checking pieces before and after.
  */
 import { assert } from '../../core/assert.ts'
@@ -23,8 +23,14 @@ export interface SlotWriter {
  * @param device one partition of the spare slot, opened exclusively
  * @param imageBytes padded size of the image; nothing is written past it
  * @param pieceBytes largest piece
+ * @param blindly zeros are written without looking
  */
-export function slotWriter(device: BlockDevice, imageBytes: number, pieceBytes: number): SlotWriter {
+export function slotWriter(
+  device: BlockDevice,
+  imageBytes: number,
+  pieceBytes: number,
+  blindly = false,
+): SlotWriter {
   const buffers = [device.allocate(pieceBytes), device.allocate(pieceBytes)] as const
   let turn: 0 | 1 = 0
   /** The write under way: the next piece is fetched and opened meanwhile. */
@@ -49,8 +55,10 @@ export function slotWriter(device: BlockDevice, imageBytes: number, pieceBytes: 
       inside(offset, bytes)
       await underway
       const part = buffers[0].subarray(0, bytes)
-      await readWhole(device, offset, part, 'the spare slot')
-      if (isZero(part)) return
+      if (!blindly) {
+        await readWhole(device, offset, part, 'the spare slot')
+        if (isZero(part)) return
+      }
       part.fill(0)
       await writeWhole(device, offset, part, 'the spare slot')
     },

@@ -172,7 +172,7 @@ async function downloadAll(
         indexUrl: `${prepared.baseUrl}/${blob.id}.index`,
         blobUrl: `${prepared.baseUrl}/${blob.id}.blob`,
         mark: attempt?.marks[image.name] ?? 0,
-        rescan: prepared.worthRescan || repaired ? 'all' : 'window',
+        rescan: board.spareDoubted ? 'none' : prepared.worthRescan || repaired ? 'all' : 'window',
         throttle: attempt?.desired?.throttle ?? null,
         cancelled: host.cancelled,
         waitForLink: host.waitForLink,

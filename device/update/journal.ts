@@ -54,6 +54,8 @@ const journal = v.object({
   /** Numbers below this may have been used for statuses; a start begins here. */
   statusCeiling: count,
   connection: count,
+  /** Boot in which a flush of the spare failed: what is read there since may not be on the medium. */
+  spareDoubted: v.optional(text),
   /** Statuses that the hub has not acknowledged, oldest first. */
   outbox: v.array(statusSchema),
 })

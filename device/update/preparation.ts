@@ -32,7 +32,7 @@ export type Prepared =
   | { readonly kind: 'held' }
   /** The running system, in rescue, is the wanted release: it is tried again where it is. */
   | { readonly kind: 'own in place'; readonly seal: Seal }
-  /** The spare holds the wanted release, intact. */
+  /** The spare holds the wanted release, intact, and nothing casts doubt on what is read there. */
   | { readonly kind: 'spare in place'; readonly seal: Seal }
   | ({
       readonly kind: 'install'
@@ -79,7 +79,7 @@ export async function prepare(
     spareSeal !== null &&
     spareSeal.securityVersion >= boot.floor &&
     (await isIntact(board.ports.disks, spare, spareSeal))
-  if (spareUsable && spareSeal.releaseId === attempt.releaseId) {
+  if (spareUsable && !board.spareDoubted && spareSeal.releaseId === attempt.releaseId) {
     return ok({ kind: 'spare in place', seal: spareSeal })
   }
   if (attempt.desired === null) {
@@ -205,12 +205,33 @@ async function openSpare(board: Board): Promise<{ name: string; device: BlockDev
   const opened: { name: string; device: BlockDevice }[] = []
   try {
     for (const name of board.settings.partitions) {
-      opened.push({ name, device: await board.ports.disks.openSlot(board.spare, name, 'exclusive') })
+      const device = await board.ports.disks.openSlot(board.spare, name, 'exclusive')
+      opened.push({ name, device: doubtedAfterFault(device, board) })
     }
     return opened
   } catch (caught) {
     for (const { device } of opened) await device.close()
     throw caught
+  }
+}
+
+/** A flush that fails may have lost what was written, whatever is read afterwards. */
+function doubtedAfterFault(device: BlockDevice, board: Board): BlockDevice {
+  return {
+    sizeBytes: device.sizeBytes,
+    sectorBytes: device.sectorBytes,
+    allocate: (bytes) => device.allocate(bytes),
+    read: (offset, into) => device.read(offset, into),
+    write: (offset, bytes) => device.write(offset, bytes),
+    async flush() {
+      try {
+        await device.flush()
+      } catch (caught) {
+        await board.doubtSpare()
+        throw caught
+      }
+    },
+    close: () => device.close(),
   }
 }
 

@@ -291,6 +291,35 @@ describe('a spare slot that fails', () => {
     }, 60_000)
   }
 
+  it('at any flush, losing what was written while readers go on seeing it, is written anew by the next attempt', async () => {
+    for (const killed of [false, true]) {
+      for (let n = 1; ; n += 1) {
+        const at = await scene(factory, { quick: true })
+        const { board, world } = at
+        const v2 = await at.release('2', 'healthy', { pieces: 6 })
+        let seen = 0
+        board.slots.b.faults.flush = () => {
+          seen += 1
+          if (seen === n) raise('EB-SLOT-IO', 'planted')
+        }
+        const where = `flush ${n}${killed ? ', agent killed' : ''}`
+        const first = await reported(at, await at.assign(v2))
+        if (first.result === 'ok') {
+          expect(n).toBeGreaterThan(3)
+          break
+        }
+        expect(first.code, where).toBe('EB-SLOT-IO')
+        if (killed) {
+          board.killAgent()
+          await world.time.pass(minute)
+        }
+        expect(await reported(at, await at.assign(v2)), where).toMatchObject({ result: 'ok' })
+        expect(board.boots, where).toEqual(['a', 'b'])
+        expect(holds(board, 'b', v2), where).toBe(true)
+      }
+    }
+  }, 60_000)
+
   it('by keeping other bytes than were written is repaired once, then given up', async () => {
     for (const [times, result] of [
       [1, 'ok'],

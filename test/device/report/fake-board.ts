@@ -103,6 +103,8 @@ export async function fakeBoard(files: SimFiles = simFiles()): Promise<Fake> {
     journalLost: null,
     seal: (_: SlotId) => null,
     refreshSeal: unused,
+    spareDoubted: false,
+    doubtSpare: unused,
   }
   const statuses = (): readonly Status[] =>
     link.published

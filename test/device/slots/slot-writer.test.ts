@@ -47,6 +47,15 @@ describe('a slot writer', () => {
     expect(device.pending()).toBe(2)
   })
 
+  it('writes zeros blindly where what is read does not count', async () => {
+    const device = memoryDevice(slotBytes)
+    const writer = slotWriter(device, imageBytes, piece, true)
+    await writer.writeZeros(piece, piece)
+    expect(device.pending()).toBe(1)
+    await writer.flush()
+    expect(isFilled(device.medium.subarray(piece, 2 * piece), 0)).toBe(true)
+  })
+
   it('takes a piece while the one before is on its way, but writes them one after the other', async () => {
     const device = memoryDevice(slotBytes)
     const going: (() => void)[] = []
