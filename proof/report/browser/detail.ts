@@ -14,6 +14,8 @@ export interface Shown {
 
 export interface Detail {
   tip(shown: Shown): void
+  /** The page has moved under the tip. */
+  placeTip(): void
   hideTip(): void
   panel(shown: Shown): void
   hidePanel(): void
@@ -28,6 +30,7 @@ export function detail(browser: Browser, make: Make, data: PageData): Detail {
   }
   const [tip, panel, body] = [find('#tip'), find('#panel'), find('#panel-body')]
   const [title, spoken] = [find('#panel-title'), find('#spoken')]
+  let tipCell: PageElement | null = null
   const count = (n: number, one: string): string =>
     `${String(n).replace(/\B(?=(\d{3})+$)/g, ',')} ${one}${n === 1 ? '' : 's'}`
   const sum = (cells: readonly CellData[]): readonly number[] =>
@@ -79,6 +82,18 @@ export function detail(browser: Browser, make: Make, data: PageData): Detail {
     return [make('p', violations === 0 ? {} : { class: 'is-violation' }, text)]
   }
 
+  const margin = 8
+  /** Above the cell, or below it where there is no room. */
+  const placeTip = (): void => {
+    if (tipCell === null) return
+    const at = tipCell.getBoundingClientRect()
+    const width = tip.offsetWidth
+    const left = Math.min(at.left + at.width / 2 - width / 2, browser.innerWidth - width - margin)
+    const above = at.top - tip.offsetHeight - margin
+    tip.style.setProperty('left', `${Math.max(margin, left)}px`)
+    tip.style.setProperty('top', `${above < margin ? at.bottom + margin : above}px`)
+  }
+
   return {
     tip(shown) {
       const { operation, phase, cell } = shown
@@ -96,17 +111,13 @@ export function detail(browser: Browser, make: Make, data: PageData): Detail {
         endingList(counts),
       )
       tip.hidden = false
-      const at = cell.getBoundingClientRect()
-      const left = Math.min(
-        at.left + at.width / 2 - tip.offsetWidth / 2,
-        browser.innerWidth - tip.offsetWidth - 8,
-      )
-      const above = at.top - tip.offsetHeight - 8
-      tip.style.setProperty('left', `${Math.max(8, left)}px`)
-      tip.style.setProperty('top', `${above < 8 ? at.bottom + 8 : above}px`)
+      tipCell = cell
+      placeTip()
     },
+    placeTip,
     hideTip() {
       tip.hidden = true
+      tipCell = null
     },
     panel(shown) {
       const { operation } = shown

@@ -131,7 +131,8 @@ export function explore(browser: Browser, data: PageData, detail: Detail): void 
   })
   document.querySelector('#panel-close')?.addEventListener('click', () => unpin()?.focus())
   browser.addEventListener('hashchange', followAddress)
-  browser.addEventListener('scroll', detail.hideTip)
+  browser.addEventListener('scroll', detail.placeTip)
+  browser.addEventListener('resize', detail.placeTip)
   const first = data.scenarios.findIndex(
     (it) => document.querySelector(`#tabs a[href="#${it.id}"].broken`) !== null,
   )

@@ -63,6 +63,10 @@ describe.skipIf(path === null)('the page in Chromium', () => {
     expect(await page.locator('#tip').isVisible()).toBe(false)
     await cell(page, 'update', 7).focus()
     expect(await page.locator('#tip').innerText()).toContain('7 · boot write 0+65536')
+    const tipTop = async (): Promise<number> => (await page.locator('#tip').boundingBox())?.y ?? 0
+    const before = await tipTop()
+    await page.evaluate('scrollBy(0, 100)')
+    await expect.poll(tipTop).toBe(before - 100)
     await page.keyboard.press('Escape')
     expect(await page.locator('#tip').isVisible()).toBe(false)
   })
@@ -99,25 +103,26 @@ describe.skipIf(path === null)('the page in Chromium', () => {
   })
 
   it.each([
-    ['the clipboard', undefined],
+    ['the clipboard', 50, undefined],
     [
       'a selection where there is no clipboard',
+      51,
       'Object.defineProperty(Navigator.prototype, "clipboard", {})',
     ],
-  ])('copies a replay command by %s', async (_, before) => {
+  ] as const)('copies a replay command by %s', async (_, number, before) => {
     const permissions = ['clipboard-read', 'clipboard-write']
     const { page } = await pages.open(html, { permissions, ...(before === undefined ? {} : { before }) })
-    await cell(page, 'canary', 50).click()
+    await cell(page, 'canary', number).click()
     const button = page.locator('#panel [data-copy]').nth(1)
     await button.click()
     expect(await page.locator('#spoken').textContent()).toBe('Copied')
     expect(await button.textContent()).toBe('Copied')
     if (before === undefined) {
-      expect(await clipboard(page)).toBe('everboot emulator replay canary/50.torn.1')
+      expect(await clipboard(page)).toBe(`everboot emulator replay canary/${number}.torn.1`)
     } else {
       const reader = await pages.open(html, { permissions })
       await reader.page.bringToFront()
-      expect(await clipboard(reader.page)).toBe('everboot emulator replay canary/50.torn.1')
+      expect(await clipboard(reader.page)).toBe(`everboot emulator replay canary/${number}.torn.1`)
     }
   })
 
