@@ -38,7 +38,7 @@ export function lede(total: Figures, results: readonly SweepResult[]): Html {
     violations === 0
       ? 'no promise was broken'
       : `${countOf(violations, 'promise')} ${violations === 1 ? 'was' : 'were'} broken`
-  return html`In ${countOf(results.length, 'story', 'stories')} a simulated board lost its power at <b>${countOf(operations, 'operation')}</b>${twice}: before, inside and after each, with every mix of what had not reached the disk. Of <b>${countOf(states, 'crash state')}</b> ${countText(distinct)} were distinct, ${came}, and <b>${held}</b>, in ${secondsText(seconds)}.`
+  return html`In ${countOf(results.length, 'story', 'stories')} a simulated board lost its power at <b>${countOf(operations, 'operation')}</b>${twice}: before, inside and after each, with many a mix of what had not reached the disk. Of <b>${countOf(states, 'crash state')}</b> ${countText(distinct)} were distinct, ${came}, and <b>${held}</b>, in ${secondsText(seconds)}.`
 }
 
 /** Nothing when all is well. */

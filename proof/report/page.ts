@@ -63,7 +63,7 @@ ${legend}
 </div>
 </div>
 </main>
-<footer>A simulated board with the real boot loader, the real agent and the real hub, in virtual time; its disks forget what was not flushed, in any order and torn at any sector. Everything follows from the seed: a replay command plays its crash state again, byte for byte.</footer>
+<footer>A simulated board with the real boot loader, the real agent and the real core of the hub, in virtual time; its disks forget what was not flushed, in any order, and tear what was under way. Everything follows from the seed: a replay command plays its crash state again, byte for byte.</footer>
 <div id="tip" hidden></div>
 <div id="spoken" class="unseen" role="status"></div>
 <script type="application/json" id="data">${jsonForScript(pageData(results, ids))}</script>

@@ -36,7 +36,8 @@ export const wayWords: Readonly<Record<Way, string>> = {
   before: 'just before it; what was not yet safe on the disk is all lost, or all kept',
   torn: 'in the middle of it; only its front or its back arrives',
   after: 'after its effect, but before the program hears of it',
-  subset: 'just before it; of what was not yet safe, each mix survives in turn',
+  subset:
+    'just before it; of what was not yet safe some survives: every mix of up to ten things, a choice of more',
 }
 
 const phases: Readonly<Record<string, string>> = {

@@ -30,7 +30,7 @@ describe('the page', () => {
     const lede = /<p class="lede">(.*)<\/p>/.exec(page)?.[1]?.replace(/<[^>]+>/g, '')
     expect(lede).toBe(
       'In 6 stories a simulated board lost its power at 636 operations, and again while it recovered: before, ' +
-        'inside and after each, with every mix of what had not reached the disk. Of 12,228 crash states 11,292 ' +
+        'inside and after each, with many a mix of what had not reached the disk. Of 12,228 crash states 11,292 ' +
         'were distinct, all 12,228 planned cuts came, and no promise was broken, in 11 s.',
     )
   })
