@@ -5,7 +5,7 @@
 /** Stories that are swept, small. */
 export const huntedStories = [
   { name: 'update', pieces: 5, sectorBytes: 4096 },
-  { name: 'slow-update', pieces: 5, sectorBytes: 4096 },
+  { name: 'slow-update', pieces: 10, sectorBytes: 4096 },
   { name: 'second-update', pieces: 5, sectorBytes: 4096 },
   { name: 'sick-update', pieces: 4, sectorBytes: 4096 },
   { name: 'hanging-update', pieces: 4, sectorBytes: 512 },
