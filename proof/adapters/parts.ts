@@ -4,6 +4,7 @@
 import { verifyNoble } from '../../bootloader-sim/verify-noble.ts'
 import { KiB } from '../../core/units.ts'
 import { inlineCodec } from '../../device/adapters/codec.ts'
+import { openPiece } from '../../images/release/piece.ts'
 import { verifyEd25519 } from '../../keys/verify-node.ts'
 import { arena } from '../arena.ts'
 import { rememberingCodec, rememberingVerify } from '../memo.ts'
@@ -20,7 +21,7 @@ export function rememberingParts(publisher: Publisher): WorldParts {
   return {
     turn,
     publisher,
-    codec: rememberingCodec(inlineCodec),
+    codec: rememberingCodec(openPiece),
     bootVerify: rememberingVerify(verifyNoble),
     agentVerify: rememberingVerify(verifyEd25519),
   }
