@@ -61,6 +61,8 @@ export class Board implements SimBoard {
   #agent: Agent | null = null
   #link: SimLink | null = null
   #cancelWatchdog = (): void => {}
+  /** Ends the wait for a boot that a loss of power has ended. */
+  #onGone = (): void => {}
   #handOver = { slot: 'a' as SlotId, bootId: '', bootMs: 0 }
   #behaviour: Behaviour = 'hang'
   #trace = ''
@@ -99,7 +101,10 @@ export class Board implements SimBoard {
     }
     power.onCut = () => {
       this.powerOff(this.#planned)
-      if (this.onCut() === undefined) world.time.soon(() => void this.powerOn())
+      if (this.onCut() !== undefined) return
+      const alive = this.#aliveNow()
+      // Unless somebody else has switched it on meanwhile.
+      world.time.soon(() => alive() && void this.powerOn())
     }
   }
 
@@ -128,6 +133,13 @@ export class Board implements SimBoard {
   }
 
   async powerOn(): Promise<void> {
+    const gone = new Promise<void>((resolve) => {
+      this.#onGone = resolve
+    })
+    await Promise.race([this.#boot(), gone])
+  }
+
+  async #boot(): Promise<void> {
     this.#generation += 1
     const alive = this.#aliveNow()
     const [sealImage = 'rootfs'] = this.settings.partitions
@@ -182,6 +194,7 @@ export class Board implements SimBoard {
   }
 
   #stopAll(): void {
+    this.#onGone()
     this.#generation += 1
     this.#agent = null
     this.#cancelWatchdog()
