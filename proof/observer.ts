@@ -109,6 +109,7 @@ function attach(world: World, board: SimBoard, tell: (it: Happening) => void): v
   board.power.onDone = (name) => {
     if (name.endsWith(' flush')) tell({ kind: 'flush', slot: name.startsWith('slot') ? slotOf(name) : null })
     else if (name.startsWith('files rename ')) tell({ kind: 'rename', from: name.slice(13) })
+    else if (name === 'files syncDir') tell({ kind: 'synced' })
   }
   board.onBoot = (outcome: BootOutcome) => tell({ kind: 'boot', outcome })
   board.onCrash = () => tell({ kind: 'cut' })

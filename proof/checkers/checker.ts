@@ -27,8 +27,10 @@ export type Happening =
   | { readonly kind: 'flush'; readonly slot: SlotId | null }
   /** A file got a new content. */
   | { readonly kind: 'file'; readonly name: string; readonly bytes: Uint8Array }
-  /** A file took the name `to`; from the directory's next sync on it is durable. */
+  /** A file took another name; from the directory's next sync on it is durable. */
   | { readonly kind: 'rename'; readonly from: string }
+  /** The names of files are durable as they are now. */
+  | { readonly kind: 'synced' }
   /** The bootloader has decided; the record on the medium is the one after its decision. */
   | { readonly kind: 'boot'; readonly outcome: BootOutcome }
   /** The power went, and came back with these media. */
@@ -59,7 +61,10 @@ export type Planted =
   | 'record-copy'
   | 'record'
   | 'stamp'
+  /** Of the disks of a slot, or (slot null) of the boot partition; lasts until `healed`. */
   | 'storage-fault'
+  /** Of the data partition; lasts until `healed`. */
+  | 'data-fault'
   | 'network-fault'
   | 'clock-fault'
   | 'data-lost'

@@ -6,45 +6,37 @@
  */
 import { slotIds } from '../../core/units.ts'
 import { checker, type Facts } from './checker.ts'
-import { noRot, type Rotten, rotPlanted } from './rot.ts'
+import { type Damage, damageAfterCut, damageHealed, damagePlanted, excused, noDamage } from './damage.ts'
 import { good, releaseText } from './seen.ts'
 
-interface State {
-  readonly rotten: Rotten
-  /** A fault of storage lasts. */
-  readonly storage: boolean
-}
-
-export const someSlotBoots = checker<State>({
+export const someSlotBoots = checker<Damage>({
   id: 'I1',
   says: 'at every boot some slot starts, and it holds whole what its seal names',
-  start: { rotten: noRot, storage: false },
+  start: noDamage,
   on: {
-    boot(state, { outcome }, facts) {
-      if (state.storage) return state
-      if (outcome.kind === 'none') nobodyStarted(state, outcome.fault.what, facts)
-      else {
+    boot(damage, { outcome }, facts) {
+      if (outcome.kind === 'none') nobodyStarted(damage, outcome.fault.what, facts)
+      else if (!damage.faulty[outcome.slot]) {
         const { slot, seal } = outcome
-        const held = state.rotten[slot] === 'none' ? facts.truth.slot(slot) : facts.truth.verifies(slot)
+        const held = excused(damage, slot) ? facts.truth.verifies(slot) : facts.truth.slot(slot)
         if (held?.manifest.id !== seal.releaseId) {
           facts.violated(`slot ${slot} starts as ${seal.releaseId} and holds ${releaseText(held)}`)
         }
       }
-      return state
+      return damage
     },
-    planted(state, { what, slot }) {
-      if (what === 'rot') return { ...state, rotten: rotPlanted(state.rotten, slot) }
-      return what === 'storage-fault' ? { ...state, storage: true } : state
-    },
-    healed: (state) => (state.storage ? { ...state, storage: false } : state),
+    planted: damagePlanted,
+    healed: damageHealed,
+    cut: damageAfterCut,
   },
 })
 
-function nobodyStarted({ rotten }: State, why: string, { truth, violated }: Facts): void {
+function nobodyStarted(damage: Damage, why: string, { truth, violated }: Facts): void {
+  if (damage.boot === 'faulty' || damage.faulty.a || damage.faulty.b) return
   const left = slotIds.find((slot) => good(truth, slot) !== null)
   if (left !== undefined) {
     violated(`no slot starts although slot ${left} holds ${releaseText(good(truth, left))} whole: ${why}`)
-  } else if (rotten.a === 'none' && rotten.b === 'none') {
+  } else if (!excused(damage, 'a') && !excused(damage, 'b')) {
     violated(`no slot starts, none is whole, and nothing was planted in them: ${why}`)
   }
 }

@@ -9,12 +9,20 @@
 import type { BootRecord } from '../../core/boot-record.ts'
 import { otherSlot, type SlotId, slotIds } from '../../core/units.ts'
 import { checker, type Facts } from './checker.ts'
-import { attemptOpened, mended, noRot, type Rotten, rotPlanted } from './rot.ts'
+import {
+  attemptOpened,
+  type Damage,
+  damageAfterCut,
+  damageHealed,
+  damagePlanted,
+  excused,
+  mended,
+  noDamage,
+} from './damage.ts'
 import { attemptKey, releaseText, runningSlot, savedJournal } from './seen.ts'
 
 interface State {
-  readonly rotten: Rotten
-  readonly storage: boolean
+  readonly damage: Damage
   readonly attempt: string | null
   /** Slot that the attempt says it is about to arm. */
   readonly arming: SlotId | null
@@ -25,10 +33,10 @@ interface State {
 export const nothingHalfWritten = checker<State>({
   id: 'I2',
   says: 'a slot that is not whole is never started, armed or left to be chosen',
-  start: { rotten: noRot, storage: false, attempt: null, arming: null, sequence: -1 },
+  start: { damage: noDamage, attempt: null, arming: null, sequence: -1 },
   on: {
     write(state, { slot }, { truth, violated }) {
-      if (slot === null || state.storage) return state
+      if (slot === null || state.damage.boot !== 'sound') return state
       truth.copies().forEach((copy, index) => {
         if (copy !== null && isSelectable(copy, slot, truth.stamp()?.floor ?? 0)) {
           violated(`slot ${slot} is written while copy ${index} of the record says ${slotText(copy, slot)}`)
@@ -37,12 +45,12 @@ export const nothingHalfWritten = checker<State>({
       return state
     },
     flush: (state, _, facts) => looked(state, facts),
-    cut: (state, _, facts) => looked(state, facts),
+    cut: (state, _, facts) => looked(withDamage(state, damageAfterCut(state.damage)), facts),
     boot(state, { outcome }, facts) {
       const { violated, truth } = facts
-      if (outcome.kind === 'start' && !state.storage) {
+      if (outcome.kind === 'start' && !state.damage.faulty[outcome.slot]) {
         const { slot, seal } = outcome
-        const held = state.rotten[slot] === 'none' ? truth.slot(slot) : truth.verifies(slot)
+        const held = excused(state.damage, slot) ? truth.verifies(slot) : truth.slot(slot)
         if (held === null) violated(`slot ${slot} is chosen as ${seal.releaseId} and is not whole`)
       }
       return looked(state, facts)
@@ -54,14 +62,11 @@ export const nothingHalfWritten = checker<State>({
       const arming = journal.attempt?.phase === 'arming' ? journal.attempt.target : null
       if (key === state.attempt && arming === state.arming) return state
       const opened = key !== null && key !== state.attempt
-      const rotten = opened ? attemptOpened(state.rotten) : state.rotten
-      return { ...state, attempt: key, arming, rotten }
+      const damage = opened ? attemptOpened(state.damage) : state.damage
+      return { ...state, attempt: key, arming, damage }
     },
-    planted(state, { what, slot }) {
-      if (what === 'rot') return { ...state, rotten: rotPlanted(state.rotten, slot) }
-      return what === 'storage-fault' ? { ...state, storage: true } : state
-    },
-    healed: (state) => (state.storage ? { ...state, storage: false } : state),
+    planted: (state, it) => withDamage(state, damagePlanted(state.damage, it)),
+    healed: (state) => withDamage(state, damageHealed(state.damage)),
     end(state, _, facts) {
       const running = runningSlot(facts)
       const record = facts.truth.record()
@@ -76,30 +81,33 @@ export const nothingHalfWritten = checker<State>({
 })
 
 function looked(before: State, { truth, violated }: Facts): State {
-  const rotten = mended(before.rotten, truth)
-  const state = rotten === before.rotten ? before : { ...before, rotten }
-  if (state.storage) return state
+  const damage = mended(before.damage, truth)
+  const state = withDamage(before, damage)
   for (const slot of slotIds) {
     const sealed = truth.sealed(slot)
-    if (sealed !== null && truth.slot(slot) === null && rotten[slot] === 'none') {
+    if (sealed !== null && truth.slot(slot) === null && !excused(damage, slot)) {
       violated(`slot ${slot} bears the seal of ${releaseText(sealed)} over something else`)
     }
   }
   const record = truth.record()
-  if (record === null) return state
+  if (record === null || damage.boot !== 'sound') return state
   for (const slot of slotIds) {
     const chosen = isSelectable(record, slot, truth.floor())
-    if (chosen && truth.slot(slot) === null && rotten[slot] === 'none') {
+    if (chosen && truth.slot(slot) === null && !excused(damage, slot)) {
       violated(`slot ${slot} is not whole and can be chosen: ${slotText(record, slot)}`)
     }
   }
   if (record.sequence === state.sequence) return state
   const { arming } = state
-  if (arming !== null && isArmed(record, arming) && rotten[arming] === 'old') {
+  if (arming !== null && isArmed(record, arming) && damage.rot[arming] === 'old' && !damage.lying[arming]) {
     if (truth.verifies(arming) === null)
       violated(`slot ${arming} is armed, and was rotten before the attempt`)
   }
   return { ...state, sequence: record.sequence }
+}
+
+function withDamage(state: State, damage: Damage): State {
+  return damage === state.damage ? state : { ...state, damage }
 }
 
 /** Rule 1. */

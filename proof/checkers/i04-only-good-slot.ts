@@ -7,11 +7,19 @@
  */
 import { otherSlot, type SlotId, slotIds } from '../../core/units.ts'
 import { checker, type Facts } from './checker.ts'
-import { attemptOpened, mended, noRot, type Rotten, rotPlanted } from './rot.ts'
+import {
+  attemptOpened,
+  type Damage,
+  damageAfterCut,
+  damageHealed,
+  damagePlanted,
+  mended,
+  noDamage,
+} from './damage.ts'
 import { attemptKey, currentJournal, good, releaseText, runningSlot, savedJournal } from './seen.ts'
 
 interface State {
-  readonly rotten: Rotten
+  readonly damage: Damage
   readonly attempt: string | null
   /** Id of the release in the slot that was committed there. */
   readonly proved: Readonly<Record<SlotId, string | null>>
@@ -20,7 +28,7 @@ interface State {
 export const onlyGoodSlot = checker<State>({
   id: 'I4',
   says: 'neither the only good slot nor the running one is written',
-  start: { rotten: noRot, attempt: null, proved: { a: null, b: null } },
+  start: { damage: noDamage, attempt: null, proved: { a: null, b: null } },
   on: {
     write(state, { slot, partition, offset, bytes }, facts) {
       if (slot === null) return state
@@ -28,21 +36,24 @@ export const onlyGoodSlot = checker<State>({
       if (slot === runningSlot(facts)) facts.violated(`slot ${slot} is written while it runs: ${where}`)
       const mine = good(facts.truth, slot)
       if (mine === null || good(facts.truth, otherSlot(slot)) !== null) return state
-      if (state.rotten[otherSlot(slot)] === 'fresh' || !isProved(state, slot, mine.manifest.id, facts))
-        return state
+      const { rot, lying } = state.damage
+      const behind = rot[otherSlot(slot)] === 'fresh' || lying[otherSlot(slot)]
+      if (behind || !isProved(state, slot, mine.manifest.id, facts)) return state
       facts.violated(`slot ${slot}, the only good one (${releaseText(mine)}), is written: ${where}`)
       return state
     },
     flush: (state, { slot }, facts) => (slot === null ? looked(state, facts) : state),
     boot: (state, _, facts) => looked(state, facts),
+    cut: (state) => withDamage(state, damageAfterCut(state.damage)),
+    healed: (state) => withDamage(state, damageHealed(state.damage)),
     rename(state, it, facts) {
       const journal = savedJournal(it, facts)
       const key = journal === null ? state.attempt : attemptKey(journal)
       if (key === state.attempt) return state
-      return { ...state, attempt: key, rotten: key === null ? state.rotten : attemptOpened(state.rotten) }
+      return { ...state, attempt: key, damage: key === null ? state.damage : attemptOpened(state.damage) }
     },
-    planted(state, { what, slot }, { truth }) {
-      if (what === 'rot') return { ...state, rotten: rotPlanted(state.rotten, slot) }
+    planted(before, { what, slot }, { truth }) {
+      const state = withDamage(before, damagePlanted(before.damage, { what, slot }))
       if (what !== 'record' && what !== 'record-copy') return state
       // What only a lost copy knew to be proved is not any more.
       const still = (it: SlotId) => (truth.record()?.[it].ok === true ? state.proved[it] : null)
@@ -52,8 +63,7 @@ export const onlyGoodSlot = checker<State>({
 })
 
 function looked(before: State, { truth }: Facts): State {
-  const rotten = mended(before.rotten, truth)
-  let state = rotten === before.rotten ? before : { ...before, rotten }
+  let state = withDamage(before, mended(before.damage, truth))
   const record = truth.record()
   if (record === null) return state
   for (const slot of slotIds) {
@@ -62,6 +72,10 @@ function looked(before: State, { truth }: Facts): State {
       state = { ...state, proved: { ...state.proved, [slot]: id } }
   }
   return state
+}
+
+function withDamage(state: State, damage: Damage): State {
+  return damage === state.damage ? state : { ...state, damage }
 }
 
 function isProved({ proved }: State, slot: SlotId, release: string, facts: Facts): boolean {

@@ -7,6 +7,7 @@
  */
 import { otherSlot } from '../../core/units.ts'
 import { checker, type Facts } from './checker.ts'
+import { type Damage, damageAfterCut, damageHealed, damagePlanted, noDamage } from './damage.ts'
 import { markAfterPlanted } from './floor-mark.ts'
 import { releaseText, savedJournal } from './seen.ts'
 
@@ -14,16 +15,16 @@ interface State {
   readonly mark: number | null
   /** Last attempt that the journal calls finished. */
   readonly finished: number
-  readonly storage: boolean
+  readonly damage: Damage
 }
 
 export const floorHolds = checker<State>({
   id: 'I5',
   says: 'the floor never falls and never passes what must still be bootable',
-  start: { mark: null, finished: 0, storage: false },
+  start: { mark: null, finished: 0, damage: noDamage },
   on: {
     flush: (state, { slot }, facts) => (slot === null ? looked(state, facts) : state),
-    cut: (state, _, facts) => looked(state, facts),
+    cut: (state, _, facts) => looked(withDamage(state, damageAfterCut(state.damage)), facts),
     boot: (state, _, facts) => looked(state, facts),
     rename(state, it, facts) {
       const finished = savedJournal(it, facts)?.finished
@@ -31,12 +32,12 @@ export const floorHolds = checker<State>({
       if (finished.result === 'ok') copiesAgree(state, `after attempt ${finished.seq}`, facts)
       return { ...state, finished: finished.seq }
     },
-    planted(state, { what }, { truth }) {
+    planted(before, { what, slot }, { truth }) {
+      const state = withDamage(before, damagePlanted(before.damage, { what, slot }))
       const mark = markAfterPlanted(state.mark, what, truth)
-      const storage = state.storage || what === 'storage-fault'
-      return mark === state.mark && storage === state.storage ? state : { ...state, mark, storage }
+      return mark === state.mark ? state : { ...state, mark }
     },
-    healed: (state) => (state.storage ? { ...state, storage: false } : state),
+    healed: (state) => withDamage(state, damageHealed(state.damage)),
     end(state, _, facts) {
       copiesAgree(state, 'in the end', facts)
       return state
@@ -49,7 +50,7 @@ function looked(state: State, facts: Facts): State {
   const floor = truth.floor()
   const { mark } = state
   const stamp = truth.stamp()
-  if (stamp !== null && !state.storage) {
+  if (stamp !== null && state.damage.boot === 'sound') {
     const ahead = truth.copies().findIndex((it) => it !== null && it.floor > stamp.floor)
     if (ahead >= 0) {
       violated(`copy ${ahead} has floor ${truth.copies()[ahead]?.floor}, the stamp has ${stamp.floor}`)
@@ -59,6 +60,10 @@ function looked(state: State, facts: Facts): State {
   if (mark !== null && floor < mark) violated(`the floor was ${mark} and is ${floor}`)
   else if (mark !== null) rises(mark, floor, facts)
   return floor < (mark ?? 0) ? state : { ...state, mark: floor }
+}
+
+function withDamage(state: State, damage: Damage): State {
+  return damage === state.damage ? state : { ...state, damage }
 }
 
 function rises(from: number, to: number, { truth, violated }: Facts): void {
@@ -82,8 +87,8 @@ function rises(from: number, to: number, { truth, violated }: Facts): void {
   }
 }
 
-function copiesAgree({ mark, storage }: State, when: string, { truth, violated }: Facts): void {
-  if (storage) return
+function copiesAgree({ mark, damage }: State, when: string, { truth, violated }: Facts): void {
+  if (damage.boot !== 'sound') return
   truth.copies().forEach((copy, index) => {
     if (copy !== null && copy.floor < (mark ?? 0)) {
       violated(`${when} copy ${index} of the record has floor ${copy.floor}, the board had ${mark}`)

@@ -9,6 +9,7 @@ import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
 import { otherSlot, type SlotId } from '../../core/units.ts'
 import { checker, type Facts } from './checker.ts'
+import { type Damage, damageAfterCut, damageHealed, damagePlanted, noDamage } from './damage.ts'
 import { attemptKey, good, onTrial, savedJournal } from './seen.ts'
 
 /** To the new slot, and one final switch back. */
@@ -30,7 +31,7 @@ interface State {
   readonly kills: number
   readonly faults: number
   readonly lostCopies: number
-  readonly storage: boolean
+  readonly damage: Damage
 }
 
 const afresh = {
@@ -47,7 +48,7 @@ const afresh = {
 export const trialEnds = checker<State>({
   id: 'I6',
   says: 'a trial has three boots at most, and one switch back ends it',
-  start: { ...afresh, attempt: null, priority: null, storage: false },
+  start: { ...afresh, attempt: null, priority: null, damage: noDamage },
   on: {
     write(state, { slot }) {
       if (slot === null || (state.starts[slot] === 0 && !state.left[slot])) return state
@@ -55,18 +56,22 @@ export const trialEnds = checker<State>({
       return { ...state, starts: { ...starts, [slot]: 0 }, left: { ...left, [slot]: false } }
     },
     flush: (state, { slot }, facts) => (slot === null ? looked(state, facts) : state),
-    cut: (state, _, facts) => looked({ ...state, cuts: state.cuts + 1 }, facts),
+    cut: (state, _, facts) =>
+      looked({ ...state, cuts: state.cuts + 1, damage: damageAfterCut(state.damage) }, facts),
     killed: (state) => ({ ...state, kills: state.kills + 1 }),
     boot(before, { outcome }, facts) {
       const state = looked(before, facts)
       const record = facts.truth.record()
-      if (outcome.kind === 'none' || record === null || state.storage) return state
+      if (outcome.kind === 'none' || record === null || state.damage.boot !== 'sound') return state
       return started(state, outcome.slot, record, facts)
     },
     rename(state, it, facts) {
       const journal = savedJournal(it, facts)
       const key = journal === null ? null : attemptKey(journal)
-      return key === null || key === state.attempt ? state : { ...state, ...afresh, attempt: key }
+      if (key === null || key === state.attempt) return state
+      const { boot, faulty } = state.damage
+      const faults = boot === 'sound' && !faulty.a && !faulty.b ? 0 : 1
+      return { ...state, ...afresh, faults, attempt: key }
     },
     logged(state, { event }, { violated }) {
       if (event.event !== 'reboot') return state
@@ -75,13 +80,13 @@ export const trialEnds = checker<State>({
       if (reboots > max) violated(`the agent reboots the board for the ${reboots}th time in one attempt`)
       return { ...state, reboots }
     },
-    planted(state, { what }) {
+    planted(state, { what, slot }) {
       const faults = state.faults + 1
       if (what === 'record') return { ...state, ...afresh, faults }
       if (what === 'record-copy') return { ...state, faults, lostCopies: state.lostCopies + 1 }
-      return { ...state, faults, storage: state.storage || what === 'storage-fault' }
+      return { ...state, faults, damage: damagePlanted(state.damage, { what, slot }) }
     },
-    healed: (state) => (state.storage ? { ...state, storage: false } : state),
+    healed: (state) => ({ ...state, damage: damageHealed(state.damage) }),
   },
 })
 

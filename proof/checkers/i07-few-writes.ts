@@ -144,8 +144,9 @@ function progressed(before: State, { attempt }: Journal, facts: Facts): State {
   const max =
     Math.ceil(bytes / downloadLimits.progressBytes) +
     Math.ceil(elapsedMs / downloadLimits.progressMs) +
-    // The end of each image, and one more after a read-back that found damage or a start.
-    images.length +
+    // The end of each image; where a read-back has found damage, a new beginning and that once more.
+    2 * images.length +
+    1 +
     state.blows +
     Math.ceil(slowly / pieceBytes)
   if (state.marks > max) {

@@ -25,7 +25,10 @@ interface Lasting {
   readonly marks: Attempt['marks']
   /** The largest part of a body. */
   readonly partBytes: number
+  /** Something was planted that may damage what was fetched, since the attempt was opened. */
   readonly spoiled: boolean
+  /** A fault of storage lasts. */
+  readonly faulty: boolean
   readonly badNetwork: boolean
 }
 
@@ -54,6 +57,7 @@ const atFirst: Lasting = {
   marks: {},
   partBytes: 0,
   spoiled: false,
+  faulty: false,
   badNetwork: false,
 }
 
@@ -92,10 +96,12 @@ export const nothingTwice = checker<State>({
     planted({ lasting, run }, { what }, facts) {
       if (what === 'network-fault') return { lasting: { ...lasting, badNetwork: true }, run }
       if (what !== 'rot' && what !== 'storage-fault' && what !== 'data-lost') return { lasting, run }
-      return moreFor({ lasting: { ...lasting, spoiled: true }, run }, facts, (blob) => blob.bytes)
+      const faulty = lasting.faulty || what === 'storage-fault'
+      return moreFor({ lasting: { ...lasting, spoiled: true, faulty }, run }, facts, (blob) => blob.bytes)
     },
     healed({ lasting, run }) {
-      return { lasting: lasting.badNetwork ? { ...lasting, badNetwork: false } : lasting, run }
+      const healthy = !lasting.badNetwork && !lasting.faulty
+      return { lasting: healthy ? lasting : { ...lasting, badNetwork: false, faulty: false }, run }
     },
   },
 })
@@ -168,8 +174,9 @@ function leftAfterCut(lasting: Lasting, facts: Facts): Run['left'] {
   if (target === null || release === undefined) return left
   for (const blob of release.manifest.blobs) {
     const pieces = facts.truth.missing(target, release, blob.image, blob.pieces)
-    const bytes = Math.min(fullOf(blob, lasting), pieces * (blob.pieceBytes + sealingBytes))
-    left[blob.id] = bytes === 0 ? 0 : bytes + inFlightBytes(blob, partBytes)
+    const bytes = Math.min(blob.bytes, pieces * (blob.pieceBytes + sealingBytes))
+    const damaged = lasting.spoiled ? blob.bytes : 0
+    left[blob.id] = damaged + (bytes === 0 ? 0 : bytes + inFlightBytes(blob, partBytes))
   }
   return left
 }
@@ -180,7 +187,8 @@ function saved(before: State, journal: Journal, facts: Facts): State {
   const { releaseId: release, target, marks } = attempt
   const key = attemptKey(journal)
   const same = key === before.lasting.attempt && target === before.lasting.target
-  const opened: Lasting = { ...before.lasting, attempt: key, release, target, marks: {}, spoiled: false }
+  const { faulty: spoiled } = before.lasting
+  const opened: Lasting = { ...before.lasting, attempt: key, release, target, marks: {}, spoiled }
   const { lasting, run } = same ? before : { lasting: opened, run: noRun }
   const made = facts.releases.get(release)
   let moved = false

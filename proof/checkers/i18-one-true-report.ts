@@ -11,7 +11,7 @@ import { type SlotId, slotIds } from '../../core/units.ts'
 import type { Report, Status } from '../../core/wire/messages.ts'
 import type { Journal } from '../../device/update/journal.ts'
 import { checker, type Facts } from './checker.ts'
-import { currentJournal, newJournalName, runningSlot, savedJournal } from './seen.ts'
+import { currentJournal, newJournalName, runningSlot } from './seen.ts'
 
 interface State {
   /** Final reports at the hub. */
@@ -68,8 +68,8 @@ export const oneTrueReport = checker<State>({
       const journal = facts.journal(bytes)
       return journal === null ? state : looked(state, journal.outbox, facts)
     },
-    rename(state, it, facts) {
-      const journal = savedJournal(it, facts)
+    synced(state, _, facts) {
+      const journal = currentJournal(facts)
       if (journal === null) return state
       endsWithReport(state, journal, facts)
       leavesWhenKept(state, journal, facts)
@@ -90,7 +90,7 @@ export const oneTrueReport = checker<State>({
       if (what === 'record') return { ...state, recordLost: true, slots: null }
       if (what === 'record-copy')
         return { ...state, copyLost: true, slots: seenFirst(truth.record(), state.slots) }
-      if (what === 'storage-fault') return { ...state, storage: true }
+      if (what === 'storage-fault' || what === 'data-fault') return { ...state, storage: true }
       return what === 'data-lost' ? { ...state, dataLost: true, attempt: null, outbox: [] } : state
     },
     end(state, _, facts) {
@@ -224,14 +224,18 @@ function notFailed({ release, code }: Report, state: State, record: BootRecord, 
   return taken < slotLimits.trialTries ? `its trial had ${taken} of ${slotLimits.trialTries} boots` : null
 }
 
-/** The end of an attempt and its report are one step of the journal. */
-/** A save that failed halfway may have opened an attempt in the file that the agent knows nothing of. */
-function endsWithReport({ attempt, dataLost, storage }: State, journal: Journal, { violated }: Facts): void {
-  if (attempt === null || dataLost || storage) return
+/**
+ * The end of an attempt and its report are one step of the journal. Journals count that are durable: a save that failed
+ * halfway may have left a file that the agent knows nothing of.
+ */
+function endsWithReport(state: State, journal: Journal, { violated }: Facts): void {
+  const { attempt, dataLost, reported } = state
+  if (attempt === null || dataLost) return
   const { seq, release } = attempt
   if (journal.attempt?.seq === seq && journal.attempt.releaseId === release) return
-  const told = journal.outbox.some((it) => it.report?.seq === seq && it.report.release === release)
-  if (!told) violated(`attempt ${seq} of ${release} ends without a report`)
+  const waits = journal.outbox.some((it) => it.report?.seq === seq && it.report.release === release)
+  if (!waits && !reported.some((it) => it.seq === seq))
+    violated(`attempt ${seq} of ${release} ends without a report`)
 }
 
 function leavesWhenKept({ outbox }: State, journal: Journal, { board, world, violated }: Facts): void {

@@ -179,7 +179,7 @@ const storage: readonly Fault[] = [
     name: 'data partition full',
     strike(scene, random) {
       const on = lasting(scene, random, 120)
-      scene.observer.planted('storage-fault')
+      scene.observer.planted('data-fault')
       scene.board.files.fault = (operation) => {
         if (operation === 'write' && on()) raise('EB-DATA-FULL', 'planted')
       }
@@ -190,7 +190,7 @@ const storage: readonly Fault[] = [
     strike(scene, random) {
       let left = 1
       const operation = (['write', 'rename', 'syncFile', 'syncDir'] as const)[random.below(4)]
-      scene.observer.planted('storage-fault')
+      scene.observer.planted('data-fault')
       scene.board.files.fault = (one) => {
         if (one !== operation || left === 0) return
         left -= 1
@@ -276,7 +276,7 @@ function spareFault(
         left -= 1
         return true
       }
-      observer.planted('storage-fault')
+      observer.planted('storage-fault', otherSlot(slot))
       plant(board.slots[otherSlot(slot)], once, random)
     },
   }
@@ -285,7 +285,7 @@ function spareFault(
 export const faultAtlas: readonly Fault[] = [...power, ...network, ...clock, ...storage]
 
 /** Every fault that lasts is over. */
-export async function healAll({ world, board }: Scene): Promise<void> {
+export async function healAll({ world, board, observer }: Scene): Promise<void> {
   world.net.files.bend = () => {}
   world.net.broker.stalled = false
   world.net.broker.pubackTurns = 0
@@ -298,6 +298,7 @@ export async function healAll({ world, board }: Scene): Promise<void> {
   }
   board.onCut = () => undefined
   board.power.unplan()
+  observer.tell({ kind: 'healed' })
   if (!world.net.broker.up) await world.startHub()
   board.cutLink()
 }
