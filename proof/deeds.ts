@@ -47,7 +47,7 @@ export async function perform(scene: Scene, deed: Deed, stage: Stage): Promise<v
       return board.killAgent()
     case 'behave':
       story.state = { ...story.state, behaves: { ...story.state.behaves, [deed.slot]: deed.as } }
-      return
+      return observer.planted('misbehaves', deed.slot)
     case 'rot': {
       const disk = board.slots[deed.slot]
       disk.rot(deed.where === 'seal' ? sealOffset(disk.sizeBytes) : rottenByte)

@@ -70,6 +70,8 @@ export type Planted =
   | 'data-lost'
   /** The hub starts anew from an old backup: what it got since then it knows nothing of. */
   | 'hub-restored'
+  /** A system behaves otherwise than it did: a committed one may be of no use any more. */
+  | 'misbehaves'
 
 /** What a checker may look at besides what happened. */
 export interface Facts {

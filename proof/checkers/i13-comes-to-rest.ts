@@ -2,25 +2,27 @@
  * I13: when faults are off, everything comes to rest: a committed system runs with its eight tries and comes first,
  * the other slot waits (committed, or without tries), the agent lives and is idle, its outbox is empty, no attempt is
  * open on the board or at the hub, and the hub knows which slot runs.
- * Excused after planted rot or lost copies of the record: an uncommitted system that is all that is left rests
+ * Excused after planted rot, misbehaviour or lost copies of the record: an uncommitted system that is all that is left rests
  * in rescue (rule 11).
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
 import { otherSlot, type SlotId } from '../../core/units.ts'
 import { isOpen } from '../../hub/rollouts/machine.ts'
-import { checker, type Facts } from './checker.ts'
+import { checker, type Facts, type Planted } from './checker.ts'
 import { currentJournal, hubDevice, runningSlot } from './seen.ts'
 
 /** Whether something was planted that may leave no committed system. */
 type Harmed = boolean
+
+const harms: readonly Planted[] = ['rot', 'record', 'record-copy', 'misbehaves']
 
 export const comesToRest = checker<Harmed>({
   id: 'I13',
   says: 'with faults off, board and hub come to rest',
   start: false,
   on: {
-    planted: (harmed, { what }) => harmed || what === 'rot' || what === 'record' || what === 'record-copy',
+    planted: (harmed, { what }) => harmed || harms.includes(what),
     end(harmed, { converged }, facts) {
       const { violated } = facts
       if (!converged) violated('there was no rest in the time given')
