@@ -51,6 +51,15 @@ export async function openBootControl(disks: Pick<Disks, 'openBoot'>): Promise<B
   const current = (): BootRecord =>
     currentRecord(copies) ?? raise('EB-RECORD', 'neither copy of the boot record can be believed')
   current()
+  /** A write that failed may be on the medium all the same: memory must say what the medium says. */
+  const change = async (work: (device: BlockDevice) => Promise<RecordCopies>): Promise<void> => {
+    try {
+      copies = await withPartition(work)
+    } catch (caught) {
+      copies = await withPartition(readRecord).catch(() => copies)
+      throw caught
+    }
+  }
   return {
     get record() {
       return current()
@@ -61,12 +70,8 @@ export async function openBootControl(disks: Pick<Disks, 'openBoot'>): Promise<B
     get floor() {
       return floorOf(current(), stamp)
     },
-    async write(next) {
-      copies = await withPartition((device) => writeRecord(device, copies, next))
-    },
-    async writeBoth(next) {
-      copies = await withPartition((device) => writeRecordTwice(device, copies, next))
-    },
+    write: (next) => change((device) => writeRecord(device, copies, next)),
+    writeBoth: (next) => change((device) => writeRecordTwice(device, copies, next)),
     async stampCommit(next) {
       await withPartition((device) => writeStamp(device, next))
       stamp = next

@@ -54,6 +54,8 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   let up = false
   let heard = false
   let showWanted = false
+  /** Statuses that are being kept: their numbers are given, the journal does not have them yet. */
+  let keeps = 0
   let sending = false
   let tries = 0
   /** Number of the kept status that was sent and not yet acknowledged. */
@@ -78,7 +80,8 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
       if (oldest.seq !== awaiting) transmit(oldest)
       return
     }
-    if (!showWanted || nextSeq > board.journal.current.statusCeiling) return
+    // What is being kept has its number already and goes first.
+    if (keeps > 0 || !showWanted || nextSeq > board.journal.current.statusCeiling) return
     showWanted = false
     const untold = waiting.find((it) => it.extra.notice !== undefined)
     transmit(snapshot(board, view(), nextSeq++, untold?.extra ?? {}), false)
@@ -116,7 +119,8 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
   }
 
   const keep = async (extra: Extra, change = unchanged): Promise<void> => {
-    await board.journal.save((before) => {
+    keeps += 1
+    const saved = board.journal.save((before) => {
       const changed = change(before)
       // The snapshot must describe the journal as it will be, not as it was.
       const described = { ...board, journal: { ...board.journal, current: changed } }
@@ -127,7 +131,12 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
         outbox: trimmed([...unacknowledged(changed), status]),
       }
     })
-    forgetKnown()
+    try {
+      await saved
+    } finally {
+      keeps -= 1
+      forgetKnown()
+    }
   }
 
   /** What is no longer in the journal need not be remembered. */

@@ -6,7 +6,7 @@
  * Leaves to others: when (agent.ts), health, commit and rollback (boot-duty.ts).
  */
 import { assert } from '../../core/assert.ts'
-import { type Fault, fault, faultOf } from '../../core/errors.ts'
+import { EverbootError, type Fault, fault, faultOf } from '../../core/errors.ts'
 import { trialLimits } from '../../core/limits.ts'
 import type { HookName } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -67,6 +67,7 @@ export function createInstaller(board: Board, host: InstallHost): Installer {
     try {
       outcome = await run()
     } catch (caught) {
+      if (caught instanceof Undecided) throw caught
       outcome = { event: 'failed', fault: faultOf(caught) }
     }
     if (outcome.event === 'failed' || outcome.event === 'withdrawn') await close()
@@ -262,9 +263,21 @@ async function arm(board: Board, prepared: Prepared, hubHeard: boolean): Promise
     target === own
       ? onTrialInPlace(boot.record, own)
       : spareArmed(boot.record, spare, prepared.seal.securityVersion)
-  await boot.write(next)
+  const before = boot.record
+  try {
+    await boot.write(next)
+  } catch (caught) {
+    // It may be on the medium all the same. Only once it is taken back is "failed" the truth.
+    await boot.writeBoth(before).catch(() => {
+      throw new Undecided(faultOf(caught))
+    })
+    throw caught
+  }
   return ok(undefined)
 }
+
+/** The record may say that the new system is to be tried, or not: the next start reads it and decides. */
+class Undecided extends EverbootError {}
 
 async function putSeal(board: Board, prepared: Prepared & { kind: 'install' }): Promise<Result<void, Fault>> {
   const [first] = prepared.images

@@ -99,6 +99,22 @@ describe('a kept status', () => {
     expect(fake.board.journal.current.outbox).toHaveLength(1)
   })
 
+  it('is not overtaken by a state that is shown while it is being kept', async () => {
+    const fake = await made()
+    fake.reporter.linkUp()
+    await fake.reporter.keep({})
+    fake.reporter.acknowledged({ v: 1, bootId: 'boot-1', seq: 1 })
+    await fake.time.pass(soon.waitMs)
+    fake.files.fault = (operation) => {
+      if (operation === 'syncFile') fake.reporter.show()
+    }
+    await fake.reporter.keep({ report: report(5) })
+    await fake.time.pass(soon.waitMs)
+    const numbers = seqs(fake)
+    expect(numbers.length).toBeGreaterThan(1)
+    expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
+  })
+
   it('is one save of the journal with the change that belongs to it', async () => {
     const fake = await made()
     let writes = 0
