@@ -3,6 +3,7 @@
  * Promise: whoever watches hears every line of its console; an end that nobody asked for is told.
  */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, askBoard, type ControlRequest } from '../../../../bootloader-sim/adapters/control.ts'
 import { readBoard } from '../../../../bootloader-sim/adapters/runner.ts'
 import { type BoardFile, boardPaths } from '../../../../bootloader-sim/board-file.ts'
@@ -94,6 +95,7 @@ export class SoakBoard {
     for (;;) {
       const found = await remains(this.directory)
       if (found.length === 0 || performance.now() > end) return found
+      await sleep(soakLimits.pollMs)
     }
   }
 
