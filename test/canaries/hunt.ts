@@ -2,7 +2,7 @@
  * Looks for a planted bug as the everyday run does: small sweeps of all kinds of stories, then seeds, until an
  * invariant by name does not hold. Without a plant it must find nothing in all of them.
  * Prints one line of JSON; `node --import ./test/canaries/plant.ts test/canaries/hunt.ts [all]`.
- * Leaves to others: which plant (EVERBOOT_PLANT), what to make of the answer (canaries.test.ts).
+ * Leaves to others: which plant (EVERBOOT_PLANT), what to make of the answer.
  */
 import { rememberingParts, sweepParts } from '../../proof/adapters/parts.ts'
 import { openScenario } from '../../proof/adapters/scenario-files.ts'

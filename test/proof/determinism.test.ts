@@ -42,6 +42,9 @@ async function newestNode(): Promise<string | null> {
   }
 }
 
+const newest = await newestNode()
+if (newest === null) console.info('skipped: the newest Node cannot be installed from the registry')
+
 describe('a replay', { timeout: 300_000 }, () => {
   it.each([...seeds, state])('of %s gives the same events twice', async (what) => {
     const [first, second] = [await replay(process.execPath, what), await replay(process.execPath, what)]
@@ -54,15 +57,13 @@ describe('a replay', { timeout: 300_000 }, () => {
     expect(first.digest).not.toBe(second.digest)
   })
 
-  it('gives the same events on the newest Node', async (test) => {
-    const newest = await newestNode()
-    if (newest === null) test.skip('the newest Node cannot be installed: no registry')
-    else {
-      const { stdout } = await run(newest, ['--version'])
-      console.info(`compared: ${process.version} and ${stdout.trim()}`)
-      for (const what of [...seeds, state]) {
-        expect((await replay(newest, what)).digest, what).toBe((await replay(process.execPath, what)).digest)
-      }
+  it.skipIf(newest === null)('gives the same events on the newest Node', async () => {
+    const { stdout } = await run(newest ?? '', ['--version'])
+    console.info(`compared: ${process.version} and ${stdout.trim()}`)
+    for (const what of [...seeds, state]) {
+      expect((await replay(newest ?? '', what)).digest, what).toBe(
+        (await replay(process.execPath, what)).digest,
+      )
     }
   })
 

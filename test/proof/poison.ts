@@ -44,12 +44,8 @@ function poison(): void {
   syncBuiltinESMExports()
 }
 
-declare global {
-  /** Called at the first operation of a simulated board, and by tests of the poison itself. */
-  var everbootPoison: (() => void) | undefined
-}
-
-globalThis.everbootPoison = poison
+/** Called by tests of the poison itself. */
+Object.assign(globalThis, { everbootPoison: poison })
 if (process.env['EVERBOOT_POISON'] !== 'now') {
   // The first turn of a simulation's clock: everything is loaded, nothing has been played.
   const original = globalThis.setImmediate
