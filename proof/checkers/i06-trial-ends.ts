@@ -90,8 +90,11 @@ export const trialEnds = checker<State>({
   },
 })
 
-function looked(state: State, { truth, violated }: Facts): State {
-  const priority = truth.record()?.priority ?? state.priority
+function looked(before: State, { truth, violated }: Facts): State {
+  const record = truth.record()
+  if (record === null) return before
+  const state = withoutCommitted(before, record)
+  const { priority } = record
   if (priority === state.priority) return state
   if (state.priority === null) return { ...state, priority }
   const switches = state.switches + 1
@@ -100,14 +103,20 @@ function looked(state: State, { truth, violated }: Facts): State {
   return { ...state, priority, switches }
 }
 
+/** A slot that is committed is on trial no more. */
+function withoutCommitted(state: State, record: BootRecord): State {
+  const starts = {
+    a: record.a.ok ? 0 : state.starts.a,
+    b: record.b.ok ? 0 : state.starts.b,
+  }
+  return starts.a === state.starts.a && starts.b === state.starts.b ? state : { ...state, starts }
+}
+
 function started(state: State, slot: SlotId, record: BootRecord, { truth, violated }: Facts): State {
   const other = otherSlot(slot)
   const leaves = state.starts[other] > 0 && !record[other].ok
   const left = leaves ? { ...state.left, [other]: true } : state.left
-  if (record[slot].ok) {
-    const starts = state.starts[slot] === 0 ? state.starts : { ...state.starts, [slot]: 0 }
-    return left === state.left && starts === state.starts ? state : { ...state, left, starts }
-  }
+  if (record[slot].ok) return left === state.left ? state : { ...state, left }
   if (!onTrial(record, slot) || good(truth, other) === null) return { ...state, left }
   if (left[slot] && state.faults === 0) {
     violated(`slot ${slot} is on trial again although slot ${other} was started since`)

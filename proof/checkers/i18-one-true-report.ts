@@ -22,8 +22,6 @@ interface State {
   /** Reports in the outbox, by key of their status. */
   readonly outbox: readonly string[]
   readonly slots: Slots
-  /** The bootloader is at work. */
-  readonly loading: boolean
   readonly rotten: boolean
   readonly recordLost: boolean
   readonly copyLost: boolean
@@ -38,7 +36,7 @@ interface SlotSeen {
   readonly tries: number
   /** Release that was committed while it ran. */
   readonly proved: string | null
-  /** Tries that the loader took since the slot was armed. */
+  /** Tries that were taken one by one since the slot was armed. */
   readonly taken: number
 }
 
@@ -51,7 +49,6 @@ export const oneTrueReport = checker<State>({
     attempt: null,
     outbox: [],
     slots: null,
-    loading: true,
     rotten: false,
     recordLost: false,
     copyLost: false,
@@ -60,9 +57,8 @@ export const oneTrueReport = checker<State>({
   },
   on: {
     flush: (state, { slot }, facts) => (slot === null ? withRecord(state, facts) : state),
-    boot: (state, _, facts) => ({ ...withRecord(state, facts), loading: false }),
-    cut: (state, _, facts) =>
-      withJournal({ ...withRecord(state, facts), loading: true }, currentJournal(facts)),
+    boot: (state, _, facts) => withRecord(state, facts),
+    cut: (state, _, facts) => withJournal(withRecord(state, facts), currentJournal(facts)),
     file(state, { name, bytes }, facts) {
       if (name !== newJournalName) return state
       const journal = facts.journal(bytes)
@@ -137,8 +133,8 @@ function withRecord(state: State, facts: Facts): State {
   const record = facts.truth.record()
   if (record === null) return state
   if (state.slots === null) return { ...state, slots: seenFirst(record, null, facts) }
-  const a = slotAfter('a', state.slots.a, state.loading, record, facts)
-  const b = slotAfter('b', state.slots.b, state.loading, record, facts)
+  const a = slotAfter('a', state.slots.a, record, facts)
+  const b = slotAfter('b', state.slots.b, record, facts)
   return a === state.slots.a && b === state.slots.b ? state : { ...state, slots: { a, b } }
 }
 
@@ -158,19 +154,14 @@ function seenFirst(record: BootRecord | null, before: Slots, facts?: Facts): Slo
   return { a: seen('a'), b: seen('b') }
 }
 
-function slotAfter(
-  slot: SlotId,
-  before: SlotSeen,
-  loading: boolean,
-  record: BootRecord,
-  facts: Facts,
-): SlotSeen {
+function slotAfter(slot: SlotId, before: SlotSeen, record: BootRecord, facts: Facts): SlotSeen {
   const { ok, tries } = record[slot]
   if (ok === before.ok && tries === before.tries) return before
-  const committed = ok && !before.ok && !loading && runningSlot(facts) === slot
+  const committed = ok && !before.ok && runningSlot(facts) === slot
   const proved = committed ? (facts.truth.sealed(slot)?.manifest.id ?? null) : before.proved
-  const armed = !ok && !loading && tries === slotLimits.trialTries
-  const took = loading && tries === before.tries - 1
+  const armed = !ok && tries === slotLimits.trialTries
+  // An agent takes all tries or none; a loader one for each boot.
+  const took = !ok && tries === before.tries - 1
   return { ok, tries, proved, taken: armed ? 0 : before.taken + (took ? 1 : 0) }
 }
 

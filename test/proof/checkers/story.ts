@@ -50,15 +50,21 @@ export async function makeCast(pieces = 6): Promise<Cast> {
   return { publisher: make, parts: rememberingParts(make), v1, releases }
 }
 
+export interface WatchOptions extends BoardOptions {
+  readonly seed?: number
+  /** What is done to the board before anybody watches it. */
+  readonly first?: (board: SimBoard) => void
+}
+
 /** A board as it comes from the factory, watched from its first boot on. */
 export async function watched(
   cast: Cast,
   checkers: readonly AnyChecker[],
-  options: BoardOptions = {},
-  seed = 0,
+  { seed = 0, first = () => {}, ...options }: WatchOptions = {},
 ): Promise<Scene> {
   const world = await createWorld({ ...cast.parts, seed })
   const board = await world.addBoard(name, cast.v1, options)
+  first(board)
   const releases = new Map(cast.releases)
   const observer = observe(world, board, releases, checkers)
   for (const it of cast.releases.values()) await world.publish(it)
@@ -92,9 +98,11 @@ function atOperation({ board }: Scene, n: number, blow: () => void): void {
   }
 }
 
+const killAtOperation: Blow = (scene, random) =>
+  atOperation(scene, 1 + random.below(60), () => scene.board.killAgent())
+
 const blows: readonly Blow[] = [
   ({ board }) => board.killAgent(),
-  (scene, random) => atOperation(scene, 1 + random.below(60), () => scene.board.killAgent()),
   ({ board }, random) => {
     board.powerOff(leftovers[random.below(3)] ?? 'lost')
     void board.powerOn()
@@ -133,10 +141,21 @@ export interface Played {
   readonly blows: number
 }
 
-export async function playStory(seed: number, cast: Cast, checkers: readonly AnyChecker[]): Promise<Played> {
+export interface StoryOptions {
+  /** Kills of the agent fall at operations too, not only where it waits. */
+  readonly killAnywhere: boolean
+}
+
+export async function playStory(
+  seed: number,
+  cast: Cast,
+  checkers: readonly AnyChecker[],
+  { killAnywhere }: StoryOptions,
+): Promise<Played> {
   const random = seededRandom(seed)
+  const known = killAnywhere ? [...blows, killAtOperation] : blows
   const sectorBytes = random.below(2) === 0 ? 512 : 4096
-  const scene = await watched(cast, checkers, { sectorBytes }, seed)
+  const scene = await watched(cast, checkers, { sectorBytes, seed })
   const { world, board, observer } = scene
   const releases = [...cast.releases.values()].filter((it) => it !== cast.v1)
   let struck = 0
@@ -148,7 +167,7 @@ export async function playStory(seed: number, cast: Cast, checkers: readonly Any
     world.time.clock.timer(random.below(3000), () => {
       if (!on) return
       struck += 1
-      blows[random.below(blows.length)]?.(scene, random)
+      known[random.below(known.length)]?.(scene, random)
     })
   }
   for (let round = 0; round < 1 + random.below(4) && observer.violation() === null; round += 1) {
