@@ -60,7 +60,7 @@ const sweep: Command = {
     const report = input.values['report']
     if (typeof report === 'string') await writeFile(report, reportPage(results))
     if (flagOption(input, 'json')) io.out(JSON.stringify(summary(results)))
-    else for (const line of reportLines(results, { colour: io.terminal })) io.out(line)
+    else for (const line of reportLines(results, { colour: process.stdout.isTTY === true })) io.out(line)
     return results.every((it) => it.violations.length === 0) ? 0 : exitStatus.updateFailed
   },
 }

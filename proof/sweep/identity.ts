@@ -1,6 +1,6 @@
 /**
- * When two crash images are the same: media, files, hub, time, story and what the checkers remember. Equal
- * images have equal futures, because nothing else goes into a simulation.
+ * When two crash images are the same: media, files, hub, time, boots, story and what the checkers remember.
+ * Equal images have equal futures, because nothing else goes into a simulation.
  * Promise: contents are compared by SHA-256, each page once.
  */
 import { createHash } from 'node:crypto'
@@ -48,9 +48,12 @@ export function identity(): Identity {
   return {
     media,
     whole(image, mediaOfIt) {
-      const { world, story, checkers } = image
+      const { world, board, story, checkers } = image
       const parts = [
         mediaOfIt,
+        // Chance is drawn by generation, and how a story ended is told by the slots that ran.
+        board.generation,
+        board.boots.join(''),
         world.nowMs,
         world.tables.statusLog.length,
         world.tables.attempts.size,
