@@ -70,10 +70,12 @@ export const orderPlants: readonly Plant[] = [
       { file: installer, find: sealThenJournal, replace: justTheJournal },
       {
         file: installer,
-        find: `  await boot.write(next)
+        find: `    throw caught
+  }
   return ok(undefined)
 `,
-        replace: `  await boot.write(next)
+        replace: `    throw caught
+  }
   return prepared.kind === 'install' ? putSeal(board, prepared) : ok(undefined)
 `,
       },
