@@ -1,10 +1,12 @@
 /**
  * I5: the floor never falls, also when both copies of the record are lost while the stamp can be read: so the
- * stamp is never behind a copy; and once an update has ended well, no copy is behind it. It never passes
+ * stamp is never behind a copy, the copy that counts is never overwritten (what a torn write would leave of it nobody
+ * knows), and once an update has ended well, no copy is behind. It never passes
  * what must still be bootable: it rises only over a committed system that is whole and at or above it, and bars
  * a good fallback only as far as the release asks for (rule 8).
  * Excused: as far as stamp and copies that had it were lost by planting.
  */
+import { bootPartition } from '../../core/boot-record.ts'
 import { otherSlot } from '../../core/units.ts'
 import { checker, type Facts } from './checker.ts'
 import { type Damage, damageAfterCut, damageHealed, damagePlanted, noDamage } from './damage.ts'
@@ -23,6 +25,13 @@ export const floorHolds = checker<State>({
   says: 'the floor never falls and never passes what must still be bootable',
   start: { mark: null, finished: 0, damage: noDamage },
   on: {
+    write(state, { slot, offset }, { truth, violated }) {
+      if (slot !== null || state.damage.boot !== 'sound' || truth.record() === null) return state
+      if (offset === bootPartition.copyOffsets[truth.newestCopy() === 0 ? 0 : 1]) {
+        violated(`copy ${truth.newestCopy()} of the record, which counts, is overwritten`)
+      }
+      return state
+    },
     flush: (state, { slot }, facts) => (slot === null ? looked(state, facts) : state),
     cut: (state, _, facts) => looked(withDamage(state, damageAfterCut(state.damage)), facts),
     boot: (state, _, facts) => looked(state, facts),

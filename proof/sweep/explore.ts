@@ -102,7 +102,8 @@ export async function preparedScene({ prepare }: Scenario, stage: Stage): Promis
   const scene = await firstScene(stage)
   await scene.board.powerOn()
   const ready = (await rest(scene)) && (await play(scene, prepare, stage)) && (await rest(scene))
-  assert(ready, 'the scenario cannot be prepared')
+  // What is broken in the preparation already is told with the story.
+  assert(ready || scene.observer.violation() !== null, 'the scenario cannot be prepared')
   beginStory(scene)
   return scene
 }

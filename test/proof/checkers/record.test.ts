@@ -2,7 +2,7 @@
  * I3, I5, I6 and I7: what boot record and stamp say, and lies about it.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { writeStamp } from '../../../core/boot-partition.ts'
+import { writeRecord, writeStamp } from '../../../core/boot-partition.ts'
 import { bootPartition } from '../../../core/boot-record.ts'
 import { slotLimits } from '../../../core/limits.ts'
 import { type Cast, makeCast } from './story.ts'
@@ -85,6 +85,14 @@ describe('I5', () => {
     tell(at, flushed)
     expect(at.fired()).toEqual(['I5'])
     expect(at.said('I5')).toBe('the floor was 1 and is 0')
+  })
+
+  it('fires when the copy of the record that counts is overwritten', async () => {
+    const at = await witness(cast)
+    const [first, second] = at.observer.truth.copies()
+    const older = at.observer.truth.newestCopy() === 0 ? 1 : 0
+    await writeRecord(at.board.bootDisk, { copies: [first, second], current: older }, await at.board.record())
+    expect(at.fired()).toEqual(['I5'])
   })
 
   it('fires when a copy of the record has a floor before the stamp', async () => {
