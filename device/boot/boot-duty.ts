@@ -13,7 +13,14 @@ import type { Board } from '../board.ts'
 import { type FinalVerdict, watchHealth } from '../health/health-watch.ts'
 import type { Reporter } from '../report/reporter.ts'
 import { evidenceOf } from '../report/snapshot.ts'
-import { attemptOutcome, closed, mayRollBack, standingOf, tidied } from '../update/boot-rules.ts'
+import {
+  attemptOutcome,
+  claimsPriority,
+  closed,
+  mayRollBack,
+  standingOf,
+  tidied,
+} from '../update/boot-rules.ts'
 import type { Attempt } from '../update/journal.ts'
 import type { AttemptEnd, Updater } from '../update/updater.ts'
 import { commit, handBack, raiseFloor, rollBack, tidy } from './commit.ts'
@@ -131,7 +138,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
 
   const putRight = async (): Promise<void> => {
     // Told first: once the record is right again, nothing shows that the board fell back.
-    if (tidied(boot.record, own, journal.current.attempt !== null).fellBack) await tellFallBack()
+    if (tidied(boot.record, own, claimsPriority(journal.current.attempt)).fellBack) await tellFallBack()
     await tidy(board)
   }
 

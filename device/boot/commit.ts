@@ -10,6 +10,7 @@ import { otherSlot } from '../../core/units.ts'
 import type { Board } from '../board.ts'
 import { isIntact } from '../slots/slot.ts'
 import {
+  claimsPriority,
   committed,
   floorAfterCommit,
   handedBack,
@@ -82,7 +83,7 @@ export async function raiseFloor(board: Board): Promise<void> {
 export async function tidy(board: Board): Promise<void> {
   const { boot, own } = board
   assert(standingOf(boot.record, own) === 'committed', 'a committed slot puts the record right')
-  const next: Tidied = tidied(boot.record, own, board.journal.current.attempt !== null)
+  const next: Tidied = tidied(boot.record, own, claimsPriority(board.journal.current.attempt))
   if (next.changed && next.withdraws) await boot.writeBoth(next.record)
   else if (next.changed) await boot.write(next.record)
   const { stamp, record, floor } = boot

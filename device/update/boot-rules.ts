@@ -108,7 +108,7 @@ export interface Tidied {
   readonly withdraws: boolean
 }
 
-/** @param attemptOpen an attempt of the journal is still to be decided; then the priority is its business. */
+/** @param attemptOpen an attempt of the journal has a claim on the priority (`claimsPriority`), and is still to be decided. */
 export function tidied(record: BootRecord, own: SlotId, attemptOpen: boolean): Tidied {
   const other = otherSlot(own)
   const fellBack = record.priority !== own && !attemptOpen
@@ -130,6 +130,14 @@ export interface AttemptMemory {
   readonly phase: 'opened' | 'arming'
   /** Boot in which `arming` was entered. */
   readonly armedInBoot: string | null
+}
+
+/**
+ * Rule 12: an attempt that is only opened has not touched the priority, so a fall back is none of its business:
+ * left as it is, the slot that gave way would look like an open trial once it is cleared.
+ */
+export function claimsPriority(attempt: Pick<AttemptMemory, 'phase'> | null): boolean {
+  return attempt !== null && attempt.phase !== 'opened'
 }
 
 /** What an open attempt has come to, seen from a new start of the agent. */

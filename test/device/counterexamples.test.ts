@@ -89,6 +89,31 @@ describe('counterexample', () => {
     expect(theReport(world, seq)).toMatchObject({ result: 'ok', release: v3.manifest.id })
     expect(board.boots.at(-1)).toBe('b')
     expect(holds(board, 'b', v3)).toBe(true)
+    expect(notices(world)).toEqual(['EB-FELL-BACK'])
+  })
+
+  it('3, and a cut at any write of the record after it: no trial is taken for open that never began', async () => {
+    for (let n = 1; ; n += 1) {
+      const at = await scene(factory, { quick: true })
+      const { world, board, release, assign, verdict } = at
+      await assign(await release('2', 'healthy'))
+      expect(await verdict()).toBe('succeeded')
+      await world.time.pass(minute)
+      let cuts = 0
+      board.onCut = () => {
+        cuts += 1
+        return cuts === 1 ? 'stay off' : undefined
+      }
+      board.cutWhen(nth(1, /^files syncDir/), 'after', 'kept')
+      const seq = await assign(await release('3', 'healthy'))
+      await world.time.until(() => cuts === 1, minute)
+      await cycleUntil(at, 'a')
+      board.cutWhen(nth(n, /^boot write/), 'after', 'kept')
+      expect(await verdict(), `cut at write ${n}`).toBe('succeeded')
+      expect(theReport(world, seq), `cut at write ${n}`).toMatchObject({ result: 'ok' })
+      if (cuts === 1) break
+      expect(n).toBeLessThan(40)
+    }
   })
 
   it('5: a sick slot that is all that is left comes to rest and is reported once', async () => {

@@ -7,6 +7,7 @@ import { type BootRecord, type SlotState, withSlot } from '../../../core/boot-re
 import type { CommitStamp } from '../../../core/commit-stamp.ts'
 import { otherSlot, type SlotId, slotIds } from '../../../core/units.ts'
 import {
+  claimsPriority,
   closed,
   committed,
   floorAfterCommit,
@@ -253,6 +254,12 @@ describe('putting right (rule 12)', () => {
       const out = it.priority !== own || !it[other].ok
       return same(record[other], out ? { ...it[other], tries: 0 } : it[other])
     })
+  })
+
+  it('takes an attempt for open once it is past its opening', () => {
+    expect(claimsPriority(null)).toBe(false)
+    expect(claimsPriority({ phase: 'opened' })).toBe(false)
+    expect(claimsPriority({ phase: 'arming' })).toBe(true)
   })
 
   it('leaves priority and spare to an open attempt', () => {
