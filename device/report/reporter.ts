@@ -247,13 +247,13 @@ const keyOf = ({ bootId, seq }: { readonly bootId: string; readonly seq: number 
 const unchanged = (journal: Journal): Journal => journal
 
 /**
- * Of mere snapshots only the newest stays. Where there is no room for all, notices go before reports, the
+ * Of mere snapshots only the newest stays, and number 1, which tells the hub of a new life. Where there is no room for all, notices go before reports, the
  * oldest first; evidence stays with the newest that have some.
  */
 function trimmed(outbox: readonly Status[]): Status[] {
   const last = outbox.length - 1
   let kept = outbox.filter(
-    (it, index) => index === last || it.report !== undefined || it.notice !== undefined,
+    (it, index) => index === last || it.seq === 1 || it.report !== undefined || it.notice !== undefined,
   )
   while (kept.length > wireLimits.outboxMessagesMax) {
     const first = kept.find((it) => it.report === undefined) ?? kept[0]

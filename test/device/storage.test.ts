@@ -200,6 +200,35 @@ describe('a data partition that is full', () => {
   })
 })
 
+describe('a data partition that is lost', () => {
+  it('is a new life of the board to the hub, also when the power goes before its first word', async () => {
+    for (let n = 0; n < 12; n += 1) {
+      const at = await scene(factory, { quick: true })
+      const { world, board } = at
+      expect(await reported(at, await at.assign(await at.release('2', 'healthy')))).toMatchObject({
+        result: 'ok',
+      })
+      board.powerOff()
+      board.files.restore({ inodes: new Map(), names: new Map(), durable: new Map(), changes: [] })
+      board.cutWhen(nthFileOrWord(n), 'after', 'kept')
+      await board.powerOn()
+      await world.time.pass(2 * minute)
+      const device = world.hub().state().devices.get(name)
+      expect(device?.reported, `cut ${n}`).toMatchObject({ bootId: board.bootId, state: 'IDLE', slot: 'b' })
+      expect(device?.life.number, `cut ${n}`).toBe(2)
+    }
+  })
+
+  /** Operations on files and messages to the hub. */
+  function nthFileOrWord(n: number): (operation: string) => boolean {
+    let seen = -1
+    return (operation) => {
+      if (/^(files|link) /.test(operation)) seen += 1
+      return seen === n
+    }
+  }
+})
+
 describe('a journal', () => {
   it('that is damaged is started anew, and the hub hears of it', async () => {
     const at = await scene(factory)
