@@ -192,7 +192,8 @@ async function hubIs({ world, observer, story }: Scene, is: StepOf<'hub'>['is'])
 
 async function heal(scene: Scene, stage: Stage): Promise<void> {
   const { story, observer } = scene
-  change(story, { hub: 'up', statuses: 'once', answers: [], tampered: [], bootFails: false, cut: null })
+  const over = { dying: false, bootFails: false, cut: null }
+  change(story, { ...over, hub: 'up', statuses: 'once', answers: [], tampered: [] })
   await healAll(scene)
   serveFiles(scene, stage)
   wireFaults(scene)
