@@ -14,7 +14,7 @@ import {
 import { exitStatus, raise } from '../core/errors.ts'
 import { proofLimits } from '../core/limits.ts'
 import { rememberingParts, sweepParts } from './adapters/parts.ts'
-import { openScenario, scenarioNames } from './adapters/scenario-files.ts'
+import { openScenario, sweptNames } from './adapters/scenario-files.ts'
 import { runJobs, workersMax } from './adapters/workers.ts'
 import { replayCrash, replaySeed } from './replay.ts'
 import { reportPage } from './report/page.ts'
@@ -40,7 +40,7 @@ const sweep: Command = {
     scenario: {
       type: 'string',
       value: 'NAME|FILE',
-      means: 'one scenario, or several with commas (default: all)',
+      means: 'one scenario, several with commas, or "everyday" (default: all)',
     },
     depth: { type: 'string', value: '1|2', means: 'cuts in a row: 2 cuts every recovery too (default 1)' },
     report: { type: 'string', value: 'FILE.html', means: 'write a page that shows every operation' },
@@ -52,7 +52,8 @@ const sweep: Command = {
     const depth = numberOption(input, 'depth', 1, 2) === 2 ? 2 : 1
     const shape = shapeOf(input)
     const wanted = input.values['scenario']
-    const names = typeof wanted === 'string' ? wanted.split(',') : await scenarioNames()
+    const some = typeof wanted === 'string' && wanted !== 'everyday'
+    const names = some ? wanted.split(',') : await sweptNames(wanted === 'everyday')
     const results: SweepResult[] = []
     for (const name of names) {
       results.push(await sweepOne(name, shape, depth, input))

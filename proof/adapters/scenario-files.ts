@@ -22,6 +22,16 @@ export async function scenarioNames(): Promise<readonly string[]> {
     .sort()
 }
 
+/** Names of those that are to be swept. @param everyday only those of the everyday run */
+export async function sweptNames(everyday: boolean): Promise<readonly string[]> {
+  const swept: string[] = []
+  for (const name of await scenarioNames()) {
+    const { scenario } = await openScenario(name)
+    if (scenario.sweep && (!everyday || scenario.everyday)) swept.push(name)
+  }
+  return swept
+}
+
 /** @param nameOrPath a name of ours, or the path of a file. @throws EverbootError EB-SCENARIO */
 export async function openScenario(nameOrPath: string): Promise<ScenarioFile> {
   const own = /^[a-z0-9-]+$/.test(nameOrPath)

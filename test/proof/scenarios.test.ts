@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { orThrow } from '../../core/errors.ts'
 import { rememberingParts } from '../../proof/adapters/parts.ts'
-import { openScenario, scenarioNames } from '../../proof/adapters/scenario-files.ts'
+import { openScenario, scenarioNames, sweptNames } from '../../proof/adapters/scenario-files.ts'
 import { allCheckers } from '../../proof/checkers/all.ts'
 import { play } from '../../proof/player.ts'
 import { type Rehearsal, rehearse } from '../../proof/rehearsal.ts'
@@ -60,10 +60,12 @@ describe('the scenarios', () => {
     expect(all.filter((it) => !covered.has(it))).toEqual([])
   })
 
-  it('of every day are six, and are swept', () => {
+  it('of every day are six, and are swept', async () => {
     const everyday = files.filter((it) => it.scenario.everyday)
     expect(everyday).toHaveLength(6)
     expect(everyday.every((it) => it.scenario.sweep)).toBe(true)
+    expect(await sweptNames(true)).toEqual(everyday.map((it) => it.name))
+    expect(await sweptNames(false)).toEqual(files.filter((it) => it.scenario.sweep).map((it) => it.name))
   })
 
   it('come out the same on disks with sectors of 512 bytes', async () => {
