@@ -3,7 +3,8 @@
  * the other slot boots and the trial does not come back; an attempt moves the priority there and back once,
  * and reboots of the agent's own accord have an end.
  * Counted as long as the other slot is good, on trial as rule 6 has it. Every planted fault may cost one more
- * way there and back, and eight cuts use up the tries of a committed slot.
+ * way there and back (out of rescue, to the spare that is the only good slot), and eight cuts use up the tries of a
+ * committed slot.
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
@@ -14,8 +15,8 @@ import { attemptKey, good, onTrial, savedJournal } from './seen.ts'
 
 /** To the new slot, and one final switch back. */
 const switchesMax = 2
-/** Into the trial; out of it, after a rollback; out of rescue, once; to the spare when that is the only good slot. */
-const rebootsMax = 4
+/** Into the trial, and out of it after a rollback. */
+const rebootsMax = 2
 
 interface State {
   readonly attempt: string | null

@@ -199,7 +199,7 @@ describe('I6', () => {
 
   it('fires when the agent reboots the board again and again', async () => {
     const at = await witness(cast)
-    for (let reboot = 0; reboot < 5; reboot += 1)
+    for (let reboot = 0; reboot < 3; reboot += 1)
       tell(at, { kind: 'logged', event: { event: 'reboot' } }, { kind: 'cut' })
     expect(at.fired()).toEqual(['I6'])
   })
