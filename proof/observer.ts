@@ -118,11 +118,12 @@ function attach(world: World, board: SimBoard, tell: (it: Happening) => void): v
   world.onKept = (device: string, status: Status) => {
     if (device === board.id) tell({ kind: 'kept', status })
   }
+  const [acks, wishes] = [deviceTopic(board.id, 'ack'), deviceTopic(board.id, 'desired')]
   world.onSaid = (topic, payload) => {
-    if (topic === deviceTopic(board.id, 'ack')) {
+    if (topic === acks) {
       const ack = decodeAck(payload)
       if (ack.ok) tell({ kind: 'acked', bootId: ack.value.bootId, seq: ack.value.seq })
-    } else if (topic === deviceTopic(board.id, 'desired')) {
+    } else if (topic === wishes) {
       const desired = decodeDesired(payload)
       if (desired.ok) tell({ kind: 'wished', desired: desired.value satisfies Desired })
     }

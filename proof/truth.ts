@@ -68,8 +68,8 @@ export function truthOf(
     for (const release of releases()) {
       const { seal, images } = wantedOf(slot, release)
       if (!bears(seal)) continue
-      const verifies = images.every((it) => it.holds('image'))
-      const whole = verifies && images.every((it) => it.holds('tree')) && isPadded(seal)
+      const verifies = images.every((it) => it.holdsImage())
+      const whole = verifies && images.every((it) => it.holdsTree()) && isPadded(seal)
       return { sealed: release, verifies: verifies ? release : null, whole: whole ? release : null }
     }
     return { sealed: null, verifies: null, whole: null }
@@ -163,7 +163,8 @@ interface WantedSeal {
 
 interface WantedImage {
   readonly name: string
-  holds(part: SlotPage['part']): boolean
+  holdsImage(): boolean
+  holdsTree(): boolean
   /** Of the first `pieces` pieces of `pagesEach` pages, how many are not there whole. */
   missing(pagesEach: number, pieces: number): number
 }
@@ -200,22 +201,19 @@ function wantedImage(name: string, disk: SimDisk | null, all: readonly SlotPage[
     right[index] = page
     return true
   }
+  const imagePages = all.filter((it) => it.part === 'image').length
+  const lie = (from: number, to: number): boolean => {
+    for (let index = from; index < to; index += 1) if (!lies(index)) return false
+    return true
+  }
   return {
     name,
-    holds: (part) => all.every((it, index) => it.part !== part || lies(index)),
+    holdsImage: () => lie(0, imagePages),
+    holdsTree: () => lie(imagePages, all.length),
     missing(pagesEach, pieces) {
       let count = 0
-      for (let piece = 0; piece < pieces; piece += 1) {
-        const first = piece * pagesEach
-        let whole = true
-        for (
-          let index = first;
-          whole && index < first + pagesEach && all[index]?.part === 'image';
-          index += 1
-        ) {
-          whole = lies(index)
-        }
-        if (!whole) count += 1
+      for (let first = 0; first < pieces * pagesEach; first += pagesEach) {
+        if (!lie(first, Math.min(first + pagesEach, imagePages))) count += 1
       }
       return count
     },

@@ -146,8 +146,10 @@ export function simDisk(
       for (const { offset, bytes } of unflushed) put(view, offset, bytes)
     },
     crash(fates) {
-      version += 1
-      medium = [...crashedDisk(it.image(), fates, sectorBytes).medium]
+      if (unflushed.length > 0) {
+        version += 1
+        medium = [...crashedDisk(it.image(), fates, sectorBytes).medium]
+      }
       unflushed = []
       view = medium.slice()
     },

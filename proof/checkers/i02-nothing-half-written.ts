@@ -37,11 +37,11 @@ export const nothingHalfWritten = checker<State>({
   on: {
     write(state, { slot }, { truth, violated }) {
       if (slot === null || state.damage.boot !== 'sound') return state
-      truth.copies().forEach((copy, index) => {
-        if (copy !== null && isSelectable(copy, slot, truth.stamp()?.floor ?? 0)) {
-          violated(`slot ${slot} is written while copy ${index} of the record says ${slotText(copy, slot)}`)
-        }
-      })
+      for (const copy of truth.copies()) {
+        if (copy === null || copy[slot].tries === 0) continue
+        if (!isSelectable(copy, slot, truth.stamp()?.floor ?? 0)) continue
+        violated(`slot ${slot} is written while a copy of the record says ${slotText(copy, slot)}`)
+      }
       return state
     },
     flush: (state, _, facts) => looked(state, facts),

@@ -8,7 +8,6 @@
 import type { Page } from '../../bootloader-sim/devices/block-device.ts'
 import { bootPartition } from '../../core/boot-record.ts'
 import { downloadLimits } from '../../core/limits.ts'
-import { slotIds } from '../../core/units.ts'
 import type { Journal } from '../../device/update/journal.ts'
 import { sealOffset } from '../../images/release/slot-layout.ts'
 import { pageBytes } from '../slot-pages.ts'
@@ -23,7 +22,13 @@ const transitionsMax = 24
  */
 export const recoveryTransitionsMax = 8
 
-type Places = readonly Page[]
+type Places = readonly (Page | undefined)[]
+
+const placePages = [
+  bootPartition.copyOffsets[0] / pageBytes,
+  bootPartition.copyOffsets[1] / pageBytes,
+  bootPartition.stampOffset / pageBytes,
+] as const
 
 interface State {
   readonly attempt: string | null
@@ -77,7 +82,8 @@ function withPlaces(state: State, facts: Facts): State {
   const { places } = state
   const now = placesOf(facts)
   if (places === null) return { ...state, places: now }
-  const changed = now.filter((it, index) => it !== places[index]).length
+  let changed = 0
+  for (let index = 0; index < now.length; index += 1) if (now[index] !== places[index]) changed += 1
   if (changed === 0) return state
   let next: State = { ...state, places: now }
   for (let one = 0; one < changed; one += 1) next = counted(next, 'boot partition or seal', facts)
@@ -86,12 +92,10 @@ function withPlaces(state: State, facts: Facts): State {
 
 /** First pages of both copies, of the stamp, of both seals, on the medium: nothing there is changed in place. */
 function placesOf({ board: { bootDisk, slots } }: Facts): Places {
-  const boot = bootDisk.pages()
-  const entries = [...bootPartition.copyOffsets, bootPartition.stampOffset].map(
-    (it) => boot[it / pageBytes] ?? null,
-  )
-  const seals = slotIds.map((it) => slots[it].pages()[sealOffset(slots[it].sizeBytes) / pageBytes] ?? null)
-  return [...entries, ...seals]
+  const [boot, a, b] = [bootDisk.pages(), slots.a.pages(), slots.b.pages()]
+  const seal = sealOffset(slots.a.sizeBytes) / pageBytes
+  const [first, second, stamp] = placePages
+  return [boot[first], boot[second], boot[stamp], a[seal], b[seal]]
 }
 
 function counted(state: State, what: string, { violated }: Facts): State {
@@ -109,25 +113,25 @@ function saved(before: State, journal: Journal, facts: Facts): State {
   const fresh = { transitions: 0, blows: 0, marks: 0, startMs: facts.nowMs, sentBefore }
   const state = opened ? { ...before, ...fresh, attempt: key } : before
   const now = stateOf(journal)
-  const marked = JSON.stringify(journal.attempt?.marks ?? null)
+  const marked = marksOf(journal)
   if (now !== state.state) return counted({ ...state, state: now, marked }, 'the journal', facts)
   return marked === state.marked ? state : progressed({ ...state, marked }, journal, facts)
 }
 
 /** What is neither progress nor bookkeeping of statuses. */
 function stateOf({ attempt, finished, lived, handedBack }: Journal): string {
-  const { seq, target, phase, armedInBoot, verdict } = attempt ?? {}
-  return JSON.stringify([
-    seq,
-    attempt?.releaseId,
-    target,
-    phase,
-    armedInBoot,
-    verdict,
-    finished,
-    lived,
-    handedBack,
-  ])
+  const last = finished === null ? '' : `${finished.seq} ${finished.releaseId} ${finished.result}`
+  const rest = `${last} ${lived} ${handedBack}`
+  if (attempt === null) return rest
+  const { seq, releaseId, target, phase, armedInBoot, verdict } = attempt
+  return `${seq} ${releaseId} ${target} ${phase} ${armedInBoot} ${verdict?.code} ${rest}`
+}
+
+function marksOf({ attempt }: Journal): string {
+  if (attempt === null) return ''
+  return Object.entries(attempt.marks)
+    .map(([image, mark]) => `${image} ${mark}`)
+    .join()
 }
 
 function progressed(before: State, { attempt }: Journal, facts: Facts): State {

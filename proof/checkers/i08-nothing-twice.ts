@@ -10,7 +10,6 @@ import { downloadLimits } from '../../core/limits.ts'
 import type { SlotId } from '../../core/units.ts'
 import type { Attempt, Journal } from '../../device/update/journal.ts'
 import type { Blob } from '../../images/release/manifest.ts'
-import type { MadeRelease } from '../publisher.ts'
 import { checker, type Facts } from './checker.ts'
 import { attemptKey, savedJournal } from './seen.ts'
 
@@ -36,6 +35,9 @@ interface Lasting {
 interface Run {
   /** Bytes that may still go out, by id of the blob; nothing went out yet of one that is not here. */
   readonly left: Readonly<Record<string, number>>
+  /** What goes out just now. */
+  readonly url: string
+  readonly blob: Blob | null
   /** Last flush of the target slot, or first byte of the download. */
   readonly flushedMs: number | null
   readonly unflushed: number
@@ -48,7 +50,7 @@ interface State {
   readonly run: Run
 }
 
-const noRun: Run = { left: {}, flushedMs: null, unflushed: 0, late: 0 }
+const noRun: Run = { left: {}, url: '', blob: null, flushedMs: null, unflushed: 0, late: 0 }
 
 const atFirst: Lasting = {
   attempt: null,
@@ -74,9 +76,10 @@ export const nothingTwice = checker<State>({
         facts.violated(`${bytes} bytes of ${url} are taken from an answer that is not the range asked for`)
       return url.endsWith('.blob') ? served(state, url, bytes, facts) : state
     },
-    flush({ lasting, run }, { slot }, { nowMs }) {
+    flush(state, { slot }, { nowMs }) {
+      const { lasting, run } = state
       const ours = slot !== null && slot === lasting.target && run.flushedMs !== null
-      return { lasting, run: ours ? { ...run, flushedMs: nowMs, unflushed: 0, late: 0 } : run }
+      return ours ? { lasting, run: { ...run, flushedMs: nowMs, unflushed: 0, late: 0 } } : state
     },
     rename(state, it, facts) {
       const journal = savedJournal(it, facts)
@@ -107,8 +110,8 @@ export const nothingTwice = checker<State>({
 })
 
 function served({ lasting, run }: State, url: string, bytes: number, facts: Facts): State {
-  const [release, blob] = blobAt(url, facts)
-  if (release === null || blob === null || release.manifest.id !== lasting.release) return { lasting, run }
+  const blob = url === run.url ? run.blob : blobAt(url, lasting, facts)
+  if (blob === null) return { lasting, run }
   const left = (run.left[blob.id] ?? fullOf(blob, lasting)) - bytes
   if (left < 0)
     facts.violated(`${-left} bytes of ${url} more than needed go out for attempt ${lasting.attempt}`)
@@ -126,15 +129,12 @@ function served({ lasting, run }: State, url: string, bytes: number, facts: Fact
   }
   return {
     lasting: partBytes === lasting.partBytes ? lasting : { ...lasting, partBytes },
-    run: { left: { ...run.left, [blob.id]: left }, flushedMs, late, unflushed },
+    run: { left: { ...run.left, [blob.id]: left }, url, blob, flushedMs, late, unflushed },
   }
 }
 
-function blobAt(url: string, { releases }: Facts): readonly [MadeRelease | null, Blob | null] {
-  const [file = '', id = ''] = url.split('/').reverse()
-  const release = releases.get(id) ?? null
-  const blob = release?.manifest.blobs.find((it) => `${it.id}.blob` === file) ?? null
-  return [release, blob]
+function blobAt(url: string, lasting: Lasting, facts: Facts): Blob | null {
+  return blobsOf(lasting, facts).find((it) => url.endsWith(`/${lasting.release}/${it.id}.blob`)) ?? null
 }
 
 /** What was spoiled may have to come again once a read-back has found it. */

@@ -11,9 +11,9 @@ import { newJournalName } from './seen.ts'
 
 /**
  * Of one run: petting, resending, keeping again, beginning again, health (checks, its deadline), reconnecting, slow
- * transfers, one wait of a download; of its board: watchdog, restart, reset. Twice that.
+ * transfers, one wait of a download; of its board: watchdog, restart, reset. Few of them at a time.
  */
-const timersPerRun = 24
+const timersPerRun = 12
 /** Of the world of a board: its hub, its server, whoever tells the story. */
 const timersOfWorld = 16
 /** Evidence has the largest share of the outbox; the other statuses are a few texts each. */
@@ -24,13 +24,13 @@ const journalBytesMax =
  * Of one boot, whatever passes: finding its place, the attempt from opening to reboot, verdict and commit, each change
  * of the journal five operations, of the record two; and the same again for a few attempts that end before they erase.
  */
-const operationsPerBoot = 400
+const operationsPerBoot = 250
 /** A piece is written once, and once more when read-back finds damage; on slow links each is flushed and marked. */
 const operationsPerPiece = 2 * 7
 /** A status shown or kept, sent, acknowledged and removed, every `reportMs`; a mark every `progressMs`. */
 const operationsPerSecond = Math.ceil((12 * 1000) / downloadLimits.reportMs)
 /** Per boot: manifest, index and blob for a few attempts, with retries. */
-const requestsPerBoot = 64
+const requestsPerBoot = 40
 /** Quick retries (`retryBaseMs`, full jitter) begin again whenever a piece was gained. */
 const requestsPerSecond = 2
 

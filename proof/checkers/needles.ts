@@ -1,33 +1,41 @@
 /**
- * Finds any of many short byte strings in a single pass.
+ * Finds any of many byte strings in a single pass.
  * Promise: exact; pages of zeros cost next to nothing.
  * Leaves to others: which strings are secret (i10-no-secrets.ts).
  */
+import { assert } from '../../core/assert.ts'
 
 /** Built once, never changed. */
 export interface Needles {
-  /** By the first two bytes: whether any needle begins so. */
+  /** By a hash of the first four bytes: whether any needle begins so. */
   readonly begins: Uint8Array
+  /** By the first four bytes, little endian. */
   readonly byBeginning: ReadonlyMap<number, readonly Needle[]>
 }
 
 export interface Needle {
   readonly name: string
-  /** At least two bytes, not all zeros. */
+  /** At least four bytes, not all zeros. */
   readonly bytes: Uint8Array
 }
 
 const pageBytes = 4096
+const beginningBytes = 4
+/** A table that stays in the nearest cache. */
+const hashBits = 13
+const hashes = 2 ** hashBits
 
 export function needlesOf(all: readonly Needle[]): Needles {
-  const begins = new Uint8Array(0x1_0000)
+  const begins = new Uint8Array(hashes)
   const byBeginning = new Map<number, Needle[]>()
   // Zeros at its beginning are cut off: what lies among zeros is not looked at.
-  for (const { name, bytes } of all) {
-    const needle = { name, bytes: bytes.subarray(bytes.findIndex((it) => it !== 0)) }
-    const beginning = (needle.bytes[0] ?? 0) | ((needle.bytes[1] ?? 0) << 8)
-    begins[beginning] = 1
-    byBeginning.set(beginning, [...(byBeginning.get(beginning) ?? []), needle])
+  for (const { name, bytes: whole } of all) {
+    const bytes = whole.subarray(whole.findIndex((it) => it !== 0))
+    assert(bytes.length >= beginningBytes && bytes[0] !== 0, `needle ${name} is too short`)
+    let beginning = 0
+    for (let at = 0; at < beginningBytes; at += 1) beginning = shifted(beginning, bytes[at] as number)
+    begins[hashOf(beginning)] = 1
+    byBeginning.set(beginning, [...(byBeginning.get(beginning) ?? []), { name, bytes }])
   }
   return { begins, byBeginning }
 }
@@ -35,19 +43,28 @@ export function needlesOf(all: readonly Needle[]): Needles {
 /** @returns the name of the first needle that occurs, or null */
 export function findNeedle({ begins, byBeginning }: Needles, hay: Uint8Array): string | null {
   for (let page = 0; page < hay.length; page += pageBytes) {
-    const end = endOfContent(hay, page, Math.min(page + pageBytes, hay.length))
-    let low = hay[page] ?? 0
-    // One byte further: a needle may begin with the last byte of the page.
-    for (let at = page + 1; at <= end && at < hay.length; at += 1) {
-      const high = hay[at] ?? 0
-      const beginning = low | (high << 8)
-      low = high
-      if (begins[beginning] === 0) continue
-      const found = byBeginning.get(beginning)?.find((it) => lies(it.bytes, hay, at - 1))
+    const to = Math.min(page + pageBytes, hay.length)
+    // A needle may begin with the last byte of the page.
+    const end = Math.min(endOfContent(hay, page, to) + beginningBytes - 1, hay.length)
+    let beginning = 0
+    for (let at = page; at < end; at += 1) {
+      beginning = shifted(beginning, hay[at] as number)
+      if (begins[hashOf(beginning)] === 0) continue
+      const start = at - beginningBytes + 1
+      const found = byBeginning.get(beginning)?.find((it) => lies(it.bytes, hay, start))
       if (found !== undefined) return found.name
     }
   }
   return null
+}
+
+/** The last four bytes, with one more. */
+function shifted(beginning: number, byte: number): number {
+  return (beginning >>> 8) | (byte << 24)
+}
+
+function hashOf(beginning: number): number {
+  return Math.imul(beginning, 0x9e37_79b1) >>> (32 - hashBits)
 }
 
 /** @returns an end behind which everything up to `to` is zero, found by halving. */
@@ -66,5 +83,5 @@ function isZero(hay: Uint8Array, from: number, to: number): boolean {
 
 function lies(needle: Uint8Array, hay: Uint8Array, at: number): boolean {
   const end = at + needle.length
-  return end <= hay.length && Buffer.compare(hay.subarray(at, end), needle) === 0
+  return at >= 0 && end <= hay.length && Buffer.compare(hay.subarray(at, end), needle) === 0
 }

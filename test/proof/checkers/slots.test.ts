@@ -91,7 +91,7 @@ describe('I2', () => {
     await writeChanged(at, slotAs('a', false, 0, 0), 1)
     await at.board.slots.a.write(4096, garbage)
     expect(at.fired()).toEqual(['I2'])
-    expect(at.said('I2')).toContain('slot a is written while copy')
+    expect(at.said('I2')).toContain('slot a is written while a copy')
   })
 
   it('fires when a seal stands over other bytes than its own', async () => {
