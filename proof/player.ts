@@ -74,7 +74,7 @@ function condition(scene: Scene, what: StepOf<'wait'>['for'], boots: number): ()
     case 'boot':
       return () => board.boots.length > boots
     case 'trial':
-      return () => board.boots.length > boots && trial()
+      return trial
     case 'off':
       return () => story.state.conditions.off || atRest(scene)
   }

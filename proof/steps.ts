@@ -132,7 +132,7 @@ export const step = v.variant('do', [
   ...deeds,
   /**
    * `closed`: the hub has a final report of the newest wish; `rest`: and the board has nothing left to do;
-   * `download`: a download has begun; `trial`: a system on trial has just been started; `boot`: any system has;
+   * `download`: a download has begun; `trial`: a system on trial runs; `boot`: a system has just been started;
    * `off`: the power is off, or the board is at rest, so that a planned cut will not come any more.
    */
   v.strictObject({
