@@ -127,8 +127,6 @@ function remembered<T>(disks: readonly SimDisk[], look: () => T): () => T {
 function region<T>(disk: SimDisk, offset: number, bytes: number, decode: (block: Uint8Array) => T): () => T {
   const from = offset / pageBytes
   const to = from + bytes / pageBytes
-  /** Made once: decoders copy what they keep. */
-  const block = new Uint8Array(bytes)
   let pages: readonly Page[] = []
   let last: { readonly value: T } | null = null
   return () => {
@@ -137,14 +135,20 @@ function region<T>(disk: SimDisk, offset: number, bytes: number, decode: (block:
     for (let number = from; same && number < to; number += 1) same = all[number] === pages[number - from]
     if (last === null || !same) {
       pages = all.slice(from, to)
-      for (const [index, page] of pages.entries()) {
-        if (page === null) block.fill(0, index * pageBytes, (index + 1) * pageBytes)
-        else block.set(page, index * pageBytes)
-      }
-      last = { value: decode(block) }
+      last = { value: decode(inOnePiece(pages) ?? disk.medium(offset, bytes)) }
     }
     return last.value
   }
+}
+
+/** Pages that were written together still lie together: no copy is needed. */
+function inOnePiece(pages: readonly Page[]): Uint8Array | null {
+  const [first] = pages
+  if (first == null) return null
+  const together = pages.every(
+    (it, index) => it?.buffer === first.buffer && it.byteOffset === first.byteOffset + index * pageBytes,
+  )
+  return together ? new Uint8Array(first.buffer, first.byteOffset, pages.length * pageBytes) : null
 }
 
 /** What must lie in a slot that holds a release. */

@@ -7,7 +7,7 @@
 import { indexKey } from '../../images/release/content-cipher.ts'
 import type { MadeRelease, Publisher } from '../publisher.ts'
 import { checker, type Facts } from './checker.ts'
-import { findNeedle, type Needle, type Needles, needlesOf } from './needles.ts'
+import { findNeedle, type Needle, type Needles, needleBytesMin, needlesOf, withoutZeros } from './needles.ts'
 
 interface State {
   readonly needles: Needles
@@ -97,7 +97,8 @@ function clearText(name: string, image: Uint8Array): readonly Needle[] {
   const needles: Needle[] = []
   for (let block = 0; block < blocks; block += step) {
     const bytes = image.subarray(block * blockBytes, block * blockBytes + clearBytes)
-    if (new Set(bytes).size >= differentMin) needles.push({ name, bytes })
+    const telling = new Set(bytes).size >= differentMin && withoutZeros(bytes).length >= needleBytesMin
+    if (telling) needles.push({ name, bytes })
   }
   return needles
 }

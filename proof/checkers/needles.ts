@@ -1,5 +1,6 @@
 /**
- * Finds any of many byte strings in a single pass.
+ * Finds any of many byte strings, by looking at every 16th place only: whoever lies there is known by four of
+ * its bytes, wherever it begins.
  * Promise: exact; pages of zeros cost next to nothing.
  * Leaves to others: which strings are secret (i10-no-secrets.ts).
  */
@@ -7,64 +8,81 @@ import { assert } from '../../core/assert.ts'
 
 /** Built once, never changed. */
 export interface Needles {
-  /** By a hash of the first four bytes: whether any needle begins so. */
-  readonly begins: Uint8Array
-  /** By the first four bytes, little endian. */
-  readonly byBeginning: ReadonlyMap<number, readonly Needle[]>
+  /** By a hash of four bytes: whether any needle has them within its first places. */
+  readonly known: Uint8Array
+  /** By four bytes, little endian. */
+  readonly places: ReadonlyMap<number, readonly Place[]>
 }
 
 export interface Needle {
   readonly name: string
-  /** At least four bytes, not all zeros. */
+  /** At least `needleBytesMin`, zeros at its beginning not counted. */
   readonly bytes: Uint8Array
 }
 
-const pageBytes = 4096
-const beginningBytes = 4
-/** A table that stays in the nearest cache. */
-const hashBits = 13
-const hashes = 2 ** hashBits
-
-export function needlesOf(all: readonly Needle[]): Needles {
-  const begins = new Uint8Array(hashes)
-  const byBeginning = new Map<number, Needle[]>()
-  // Zeros at its beginning are cut off: what lies among zeros is not looked at.
-  for (const { name, bytes: whole } of all) {
-    const bytes = whole.subarray(whole.findIndex((it) => it !== 0))
-    assert(bytes.length >= beginningBytes && bytes[0] !== 0, `needle ${name} is too short`)
-    let beginning = 0
-    for (let at = 0; at < beginningBytes; at += 1) beginning = shifted(beginning, bytes[at] as number)
-    begins[hashOf(beginning)] = 1
-    byBeginning.set(beginning, [...(byBeginning.get(beginning) ?? []), { name, bytes }])
-  }
-  return { begins, byBeginning }
+interface Place extends Needle {
+  /** Where in the needle the four bytes are. */
+  readonly at: number
 }
 
-/** @returns the name of the first needle that occurs, or null */
-export function findNeedle({ begins, byBeginning }: Needles, hay: Uint8Array): string | null {
-  for (let page = 0; page < hay.length; page += pageBytes) {
-    const to = Math.min(page + pageBytes, hay.length)
-    // A needle may begin with the last byte of the page.
-    const end = Math.min(endOfContent(hay, page, to) + beginningBytes - 1, hay.length)
-    let beginning = 0
-    for (let at = page; at < end; at += 1) {
-      beginning = shifted(beginning, hay[at] as number)
-      if (begins[hashOf(beginning)] === 0) continue
-      const start = at - beginningBytes + 1
-      const found = byBeginning.get(beginning)?.find((it) => lies(it.bytes, hay, start))
+const pageBytes = 4096
+const step = 16
+const wordBytes = 4
+const hashBits = 16
+
+/** A shorter one could lie between two places that are looked at. */
+export const needleBytesMin = step + wordBytes - 1
+
+export function needlesOf(all: readonly Needle[]): Needles {
+  const known = new Uint8Array(2 ** hashBits)
+  const places = new Map<number, Place[]>()
+  for (const { name, bytes: whole } of all) {
+    const bytes = withoutZeros(whole)
+    assert(bytes.length >= needleBytesMin, `needle ${name} is too short`)
+    for (let at = 0; at < step; at += 1) {
+      const word = wordAt(bytes, at)
+      known[hashOf(word)] = 1
+      places.set(word, [...(places.get(word) ?? []), { name, bytes, at }])
+    }
+  }
+  return { known, places }
+}
+
+/** What lies among zeros is not looked at, so a needle must not begin with them. */
+export function withoutZeros(bytes: Uint8Array): Uint8Array {
+  const first = bytes.findIndex((it) => it !== 0)
+  return first < 0 ? bytes.subarray(0, 0) : bytes.subarray(first)
+}
+
+/** @returns the name of a needle that occurs, or null */
+export function findNeedle({ known, places }: Needles, hay: Uint8Array): string | null {
+  const whole = endOfContent(hay, 0, hay.length)
+  const last = hay.length - wordBytes
+  for (let page = 0; page < whole; page += pageBytes) {
+    // What begins with the last byte may be seen one place later.
+    const end = Math.min(endOfContent(hay, page, Math.min(page + pageBytes, whole)) + step - 1, last)
+    for (let at = page; at <= end; at += step) {
+      const word = wordAt(hay, at)
+      if (known[hashOf(word)] === 0) continue
+      const found = places.get(word)?.find((it) => lies(it.bytes, hay, at - it.at))
       if (found !== undefined) return found.name
     }
   }
   return null
 }
 
-/** The last four bytes, with one more. */
-function shifted(beginning: number, byte: number): number {
-  return (beginning >>> 8) | (byte << 24)
+function wordAt(bytes: Uint8Array, at: number): number {
+  const [a, b, c, d] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  return a | (b << 8) | (c << 16) | (d << 24)
 }
 
-function hashOf(beginning: number): number {
-  return Math.imul(beginning, 0x9e37_79b1) >>> (32 - hashBits)
+function hashOf(word: number): number {
+  return Math.imul(word, 0x9e37_79b1) >>> (32 - hashBits)
 }
 
 /** @returns an end behind which everything up to `to` is zero, found by halving. */

@@ -80,7 +80,7 @@ describe('I10', () => {
 
 describe('the search for needles', () => {
   it('finds what is there and nothing else', () => {
-    const bytes = fc.uint8Array({ minLength: 4, maxLength: 40 }).filter((it) => it[0] !== 0)
+    const bytes = fc.uint8Array({ minLength: 19, maxLength: 60 }).filter((it) => it[0] !== 0)
     const hay = fc.uint8Array({ minLength: 0, maxLength: 200 })
     fc.assert(
       fc.property(bytes, hay, hay, fc.nat(9000), (needle, before, after, zeros) => {
@@ -95,11 +95,29 @@ describe('the search for needles', () => {
 
   it('tells several apart that begin alike', () => {
     const needles = needlesOf([
-      { name: 'one', bytes: Buffer.from('abcdef') },
-      { name: 'two', bytes: Buffer.from('abxyz!') },
+      { name: 'one', bytes: Buffer.from('alike for so long, then one') },
+      { name: 'two', bytes: Buffer.from('alike for so long, then two') },
     ])
-    expect(findNeedle(needles, Buffer.from('..abxyz!'))).toBe('two')
-    expect(findNeedle(needles, Buffer.from('..abcdef'))).toBe('one')
-    expect(findNeedle(needles, Buffer.from('abcxyz'))).toBeNull()
+    for (let before = 0; before < 40; before += 1) {
+      const dots = '.'.repeat(before)
+      expect(findNeedle(needles, Buffer.from(`${dots}alike for so long, then two!`))).toBe('two')
+      expect(findNeedle(needles, Buffer.from(`${dots}alike for so long, then one`))).toBe('one')
+      expect(findNeedle(needles, Buffer.from(`${dots}alike for so long, then tw`))).toBeNull()
+    }
+  })
+
+  it('finds what lies across pages, behind zeros and at the very end', () => {
+    const bytes = Buffer.from('a needle of thirty-two bytes....')
+    const needles = needlesOf([{ name: 'it', bytes: Buffer.concat([Buffer.alloc(3), bytes]) }])
+    for (const at of [0, 1, 4064, 4080, 4095, 4096, 8160]) {
+      const hay = Buffer.alloc(8192)
+      bytes.copy(hay, at)
+      expect(findNeedle(needles, hay), `at ${at}`).toBe('it')
+    }
+  })
+
+  it('refuses what is too short to be found everywhere', () => {
+    expect(() => needlesOf([{ name: 'it', bytes: Buffer.alloc(18, 1) }])).toThrow('too short')
+    expect(() => needlesOf([{ name: 'it', bytes: Buffer.alloc(64) }])).toThrow('too short')
   })
 })
