@@ -1,7 +1,7 @@
 /**
- * All checkers, in the order of the invariants: where one happening breaks several, the first is named.
- * I15 (clips: index and files agree, budget, digests) is not here, since there is no clip cache yet; I14 and I16 cover
- * what exists so far and say what is missing.
+ * All checkers, in the order of the invariants: where one happening breaks several, the first is named. I15
+ * (clips: index and files agree, budget, digests) is not here, since there is no clip cache yet; I14 and I16
+ * cover what exists so far and say what is missing.
  */
 import type { AnyChecker } from './checker.ts'
 import { someSlotBoots } from './i01-some-slot-boots.ts'

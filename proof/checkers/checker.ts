@@ -1,7 +1,8 @@
 /**
  * What a checker is: one invariant, as a fold over everything that happens to a board and its hub.
- * Promise: a checker's state is a value that is never changed in place, so that a crash image can carry it and
- * many futures can go on from it; checkers see the truth on the media, not what the code under test believes.
+ * Promise: a checker's state is a value that is never changed in place, so that a crash image can carry it
+ * and many futures can go on from it; checkers see the truth on the media, not what the code under test
+ * believes.
  * Leaves to others: telling them what happens (../observer.ts), the invariants themselves (i01-….ts).
  */
 import type { BootOutcome } from '../../bootloader-sim/bootloader.ts'
@@ -101,7 +102,10 @@ export interface Checker<S> {
   /** The invariant in one sentence. */
   readonly says: string
   readonly start: S
-  /** What of a state outlives a loss of power, the same object as long as it is the same; without it all of it. */
+  /**
+   * What of a state outlives a loss of power, the same object as long as it is the same; without it all of
+   * it.
+   */
   readonly pack?: (state: S) => unknown
   readonly unpack?: (packed: unknown) => S
   readonly on: Hooks<S>

@@ -1,8 +1,8 @@
 /**
- * What was planted in slots and boot partition, as an excuse: rot, faults of storage that last, and what such a
- * fault leaves behind. A device that failed to flush may go on showing what its medium has lost, until the power goes.
- * What rotted before an attempt was opened, the attempt has to find; what rots while it goes on may lie behind its
- * last look.
+ * What was planted in slots and boot partition, as an excuse: rot, faults of storage that last, and what such
+ * a fault leaves behind. A device that failed to flush may go on showing what its medium has lost, until the
+ * power goes. What rotted before an attempt was opened, the attempt has to find; what rots while it goes on
+ * may lie behind its last look.
  * Leaves to others: what each invariant makes of it.
  */
 import { type SlotId, slotIds } from '../../core/units.ts'

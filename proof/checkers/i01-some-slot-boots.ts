@@ -1,6 +1,6 @@
 /**
- * I1: at every boot some slot starts, and what starts is complete and verified: the slot holds, on the medium,
- * every byte of the release that its seal names.
+ * I1: at every boot some slot starts, and what starts is complete and verified: the slot holds, on the
+ * medium, every byte of the release that its seal names.
  * Excused by what was planted: rot, when no good slot is left (of a rotten slot that starts, seal and image
  * must be right; loaders do not read trees), and faults of storage that still last.
  */

@@ -1,10 +1,10 @@
 /**
- * I2: what is partly written or unverified is never chosen. Looked at after every flush and every cut: no slot
- * that is not whole can be selected by rules 1 to 4, no seal stands over other bytes than its own, nothing is
- * armed that would not verify; while a slot is written no copy of the record promises it; in the end no slot
- * that was never proved has tries left.
- * Excused: rot that was planted in the slot (but what rotted before the attempt must not be armed), and faults
- * of storage that still last.
+ * I2: what is partly written or unverified is never chosen. Looked at after every flush and every cut: no
+ * slot that is not whole can be selected by rules 1 to 4, no seal stands over other bytes than its own,
+ * nothing is armed that would not verify; while a slot is written no copy of the record promises it; in the
+ * end no slot that was never proved has tries left.
+ * Excused: rot that was planted in the slot (but what rotted before the attempt must not be armed), and
+ * faults of storage that still last.
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { otherSlot, type SlotId, slotIds } from '../../core/units.ts'

@@ -1,6 +1,7 @@
 /**
  * I3: what boots has a security version at or above the highest floor that the board ever had.
- * Excused only as far as both the stamp and the copies of the record that had the floor were lost by planting.
+ * Excused only as far as both the stamp and the copies of the record that had the floor were lost by
+ * planting.
  */
 import { checker } from './checker.ts'
 import { markAfter, markAfterPlanted } from './floor-mark.ts'

@@ -1,9 +1,9 @@
 /**
  * I5: the floor never falls, also when both copies of the record are lost while the stamp can be read: so the
- * stamp is never behind a copy, the copy that counts is never overwritten (what a torn write would leave of it nobody
- * knows), and once an update has ended well, no copy is behind. It never passes
- * what must still be bootable: it rises only over a committed system that is whole and at or above it, and bars
- * a good fallback only as far as the release asks for (rule 8).
+ * stamp is never behind a copy, the copy that counts is never overwritten (what a torn write would leave of
+ * it nobody knows), and once an update has ended well, no copy is behind. It never passes what must still be
+ * bootable: it rises only over a committed system that is whole and at or above it, and bars a good fallback
+ * only as far as the release asks for (rule 8).
  * Excused: as far as stamp and copies that had it were lost by planting.
  */
 import { bootPartition } from '../../core/boot-record.ts'

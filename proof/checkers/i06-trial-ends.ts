@@ -1,10 +1,9 @@
 /**
  * I6: a trial without a verdict is started three times at most (once more per lost copy of the record), then
  * the other slot boots and the trial does not come back; an attempt moves the priority there and back once,
- * and reboots of the agent's own accord have an end.
- * Counted as long as the other slot is good, on trial as rule 6 has it. Every planted fault may cost one more
- * way there and back (out of rescue, to the spare that is the only good slot), and eight cuts use up the tries of a
- * committed slot.
+ * and reboots of the agent's own accord have an end. Counted as long as the other slot is good, on trial as
+ * rule 6 has it. Every planted fault may cost one more way there and back (out of rescue, to the spare that
+ * is the only good slot), and eight cuts use up the tries of a committed slot.
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'

@@ -1,8 +1,8 @@
 /**
  * I7: an update makes at most 24 durable changes of state (copies of the record, stamp, wiping and writing of
- * the seal, journals in which more than progress or statuses is new); progress marks apart, at most one per
- * 8 MiB and per 2 s. Counted from the opening of one attempt to that of the next, the boots in between included.
- * Each cut or kill may cost a bounded recovery on top; a reboot that the agent asked for is no cut.
+ * the seal, journals in which more than progress or statuses is new); progress marks apart, at most one per 8
+ * MiB and per 2 s. Counted from the opening of one attempt to that of the next, the boots in between
+ * included. Each cut or kill may cost a bounded recovery on top; a reboot that the agent asked for is no cut.
  * On links below 64 KiB/s the agent makes every piece durable at once: such marks are counted by pieces.
  */
 import type { Page } from '../../bootloader-sim/devices/block-device.ts'
@@ -20,7 +20,7 @@ const transitionsMax = 24
  * again, the record cleared again in both copies, the arming or commit under way done again (journal, record,
  * stamp, floor in both copies), the outcome in the journal.
  */
-export const recoveryTransitionsMax = 8
+const recoveryTransitionsMax = 8
 
 type Places = readonly (Page | undefined)[]
 

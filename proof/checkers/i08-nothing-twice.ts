@@ -1,9 +1,9 @@
 /**
- * I8: nothing is fetched twice that need not be. Of each blob at most its bytes go out in one attempt, and on top: per
- * kill or broken transfer the piece in flight and one part of the body; after a cut the pieces that are not on the
- * medium. At most one progress mark's worth is at risk: a flush that is due (2 s after the last) comes with the next piece,
- * and never more than 12 MiB wait for one; a mark in the journal is never ahead of the medium. No byte is taken from
- * an answer that is not the range that was asked for.
+ * I8: nothing is fetched twice that need not be. Of each blob at most its bytes go out in one attempt, and on
+ * top: per kill or broken transfer the piece in flight and one part of the body; after a cut the pieces that
+ * are not on the medium. At most one progress mark's worth is at risk: a flush that is due (2 s after the
+ * last) comes with the next piece, and never more than 12 MiB wait for one; a mark in the journal is never
+ * ahead of the medium. No byte is taken from an answer that is not the range that was asked for.
  * Excused: what rots or is lost by a fault of storage may be fetched again, and wrong bytes of a bad network.
  */
 import { downloadLimits } from '../../core/limits.ts'

@@ -1,6 +1,7 @@
 /**
- * I9: same input, same slot bytes, whatever the crash history: when the record says for the first time that a slot
- * is committed, its images, trees and seal are exactly those of the release, and the record has its security version.
+ * I9: same input, same slot bytes, whatever the crash history: when the record says for the first time that a
+ * slot is committed, its images, trees and seal are exactly those of the release, and the record has its
+ * security version.
  * Excused: rot that was planted in the slot, and what a fault of its storage has left there.
  */
 import { type SlotId, slotIds } from '../../core/units.ts'

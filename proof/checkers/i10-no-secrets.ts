@@ -1,8 +1,9 @@
 /**
- * I10: no key and no clear text of an image outside the slots: not in a byte written to the boot partition, not in a file
- * (every text that goes to the hub passes through one), not in a log line. Keys are looked for raw, in hex and in base64 (wherever it begins): content keys and
- * those derived from them, the board's wrapping key, the publisher's private keys; of images, a few blocks.
- * Tokens live in no file of the simulated board; where it has its identity is the machine's matter.
+ * I10: no key and no clear text of an image outside the slots: not in a byte written to the boot partition,
+ * not in a file (every text that goes to the hub passes through one), not in a log line. Keys are looked for
+ * raw, in hex and in base64 (wherever it begins): content keys and those derived from them, the board's
+ * wrapping key, the publisher's private keys; of images, a few blocks. Tokens live in no file of the
+ * simulated board; where it has its identity is the machine's matter.
  */
 import { indexKey } from '../../images/release/content-cipher.ts'
 import type { MadeRelease, Publisher } from '../publisher.ts'

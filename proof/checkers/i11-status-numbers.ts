@@ -1,6 +1,7 @@
 /**
- * I11: the numbers of a board's statuses rise strictly over its life, at the hub and in its outbox; no status is kept
- * twice; what the hub acknowledges it has kept; it sees a new life only where the board has lost its data.
+ * I11: the numbers of a board's statuses rise strictly over its life, at the hub and in its outbox; no status
+ * is kept twice; what the hub acknowledges it has kept; it sees a new life only where the board has lost its
+ * data.
  * Excused: data that was lost by planting (the numbers go on elsewhere), a network that reorders.
  */
 import type { Journal } from '../../device/update/journal.ts'

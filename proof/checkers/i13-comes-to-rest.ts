@@ -1,9 +1,9 @@
 /**
- * I13: when faults are off, everything comes to rest: a committed system runs with its eight tries and comes first,
- * the other slot waits (committed, or without tries), the agent lives and is idle, its outbox is empty, no attempt is
- * open on the board or at the hub, and the hub knows which slot runs.
- * Excused after planted rot, misbehaviour or lost copies of the record: an uncommitted system that is all that is left rests
- * in rescue (rule 11).
+ * I13: when faults are off, everything comes to rest: a committed system runs with its eight tries and comes
+ * first, the other slot waits (committed, or without tries), the agent lives and is idle, its outbox is
+ * empty, no attempt is open on the board or at the hub, and the hub knows which slot runs.
+ * Excused after planted rot, misbehaviour or lost copies of the record: an uncommitted system that is all
+ * that is left rests in rescue (rule 11).
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'

@@ -1,9 +1,9 @@
 /**
- * I14, as far as there is something to go back: the number of the wish rises with each new wish, and one number
- * is one wish; in the statuses of a board neither the floor nor the last finished attempt falls.
+ * I14, as far as there is something to go back: the number of the wish rises with each new wish, and one
+ * number is one wish; in the statuses of a board neither the floor nor the last finished attempt falls.
  * Not there yet: trusted time, versions of root and snapshot.
- * Excused: a floor whose stamp or record was lost by planting, finished attempts when the data were, the wish of a hub
- * that was restored from a backup.
+ * Excused: a floor whose stamp or record was lost by planting, finished attempts when the data were, the wish
+ * of a hub that was restored from a backup.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Desired } from '../../core/wire/messages.ts'

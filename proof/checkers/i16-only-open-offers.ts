@@ -1,9 +1,8 @@
 /**
- * I16, as far as there are rollouts: a wish goes out for the first time only for an attempt that is open and of
- * that release; when it is published again it is still the newest; a rollout counts as ended exactly when
- * none of its devices is open.
- * The wish of an attempt that has its verdict stays retained and is published again after a restart of the hub: the
- * same number is no new offer (I18: it is not tried again).
+ * I16, as far as there are rollouts: a wish goes out for the first time only for an attempt that is open and
+ * of that release; when it is published again it is still the newest; a rollout counts as ended exactly when
+ * none of its devices is open. The wish of an attempt that has its verdict stays retained and is published
+ * again after a restart of the hub: the same number is no new offer (I18: it is not tried again).
  * Not there yet: halting, waves and their quotas.
  */
 import { isOpen } from '../../hub/rollouts/machine.ts'

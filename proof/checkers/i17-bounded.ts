@@ -1,8 +1,9 @@
 /**
- * I17: nothing grows without bound: the outbox and every file, timers that wait, operations and requests of one boot.
- * Bounds: an outbox of `wireLimits`; a manifest of `releaseLimits`; of what repeats, the shortest period that the
- * limits allow, over the time that passed. One run of an agent has few timers; those of a dead one last until they would
- * have fired, `trialLimits.networkDeadlineMs` at most.
+ * I17: nothing grows without bound: the outbox and every file, timers that wait, operations and requests of
+ * one boot.
+ * Bounds: an outbox of `wireLimits`; a manifest of `releaseLimits`; of what repeats, the shortest period that
+ * the limits allow, over the time that passed. One run of an agent has few timers; those of a dead one last
+ * until they would have fired, `trialLimits.networkDeadlineMs` at most.
  * Leaves to others: the memory of real processes (measured where they run).
  */
 import { downloadLimits, releaseLimits, trialLimits, wireLimits } from '../../core/limits.ts'
@@ -10,8 +11,9 @@ import { checker, type Facts } from './checker.ts'
 import { newJournalName } from './seen.ts'
 
 /**
- * Of one run: petting, resending, keeping again, beginning again, health (checks, its deadline), reconnecting, slow
- * transfers, one wait of a download; of its board: watchdog, restart, reset. Few of them at a time.
+ * Of one run: petting, resending, keeping again, beginning again, health (checks, its deadline),
+ * reconnecting, slow transfers, one wait of a download; of its board: watchdog, restart, reset. Few of them
+ * at a time.
  */
 const timersPerRun = 12
 /** Of the world of a board: its hub, its server, whoever tells the story. */
@@ -21,11 +23,15 @@ const journalBytesMax =
   wireLimits.outboxEvidencesMax * 2 * wireLimits.evidenceBytesMax +
   wireLimits.outboxMessagesMax * 2 * wireLimits.textBytesMax
 /**
- * Of one boot, whatever passes: finding its place, the attempt from opening to reboot, verdict and commit, each change
- * of the journal five operations, of the record two; and the same again for a few attempts that end before they erase.
+ * Of one boot, whatever passes: finding its place, the attempt from opening to reboot, verdict and commit,
+ * each change of the journal five operations, of the record two; and the same again for a few attempts that
+ * end before they erase.
  */
 const operationsPerBoot = 250
-/** A piece is written once, and once more when read-back finds damage; on slow links each is flushed and marked. */
+/**
+ * A piece is written once, and once more when read-back finds damage; on slow links each is flushed and
+ * marked.
+ */
 const operationsPerPiece = 2 * 7
 /** A status shown or kept, sent, acknowledged and removed, every `reportMs`; a mark every `progressMs`. */
 const operationsPerSecond = Math.ceil((12 * 1000) / downloadLimits.reportMs)

@@ -1,9 +1,10 @@
 /**
- * I18: every attempt has exactly one final report at the hub, and it is true when it is made (first written to the
- * journal): `ok` when a committed slot holds that release whole and was proved by running; `failed` when the board does not
- * run that release committed; "no verdict" only when the trial had its three boots. An attempt ends only together
- * with its report, and a report leaves the outbox only when the hub has it.
- * Excused: the truth after a loss of record copies, rot in the slot; repetition after a loss of the data partition.
+ * I18: every attempt has exactly one final report at the hub, and it is true when it is made (first written
+ * to the journal): `ok` when a committed slot holds that release whole and was proved by running; `failed`
+ * when the board does not run that release committed; "no verdict" only when the trial had its three boots.
+ * An attempt ends only together with its report, and a report leaves the outbox only when the hub has it.
+ * Excused: the truth after a loss of record copies, rot in the slot; repetition after a loss of the data
+ * partition.
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits, wireLimits } from '../../core/limits.ts'
@@ -216,8 +217,8 @@ function notFailed({ release, code }: Report, state: State, record: BootRecord, 
 }
 
 /**
- * The end of an attempt and its report are one step of the journal. Journals count that are durable: a save that failed
- * halfway may have left a file that the agent knows nothing of.
+ * The end of an attempt and its report are one step of the journal. Journals count that are durable: a save
+ * that failed halfway may have left a file that the agent knows nothing of.
  */
 function endsWithReport(state: State, journal: Journal, { violated }: Facts): void {
   const { attempt, dataLost, reported } = state

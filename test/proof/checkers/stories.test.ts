@@ -1,6 +1,6 @@
 /**
- * All checkers over random stories in which everything is allowed that the code under test must bear: none fires.
- * And what a state of a checker must be: a value, from which many futures go on.
+ * All checkers over random stories in which everything is allowed that the code under test must bear: none
+ * fires. And what a state of a checker must be: a value, from which many futures go on.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
 import { allCheckers } from '../../../proof/checkers/all.ts'

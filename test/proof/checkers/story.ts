@@ -1,7 +1,7 @@
 /**
  * Random stories of one board under all checkers: updates one after another, good, sick, hanging and barring,
- * with kills and power cuts at operations and at times, broken links, a hub that goes and comes. Nothing is planted that
- * excuses anything, so no checker may fire.
+ * with kills and power cuts at operations and at times, broken links, a hub that goes and comes. Nothing is
+ * planted that excuses anything, so no checker may fire.
  * Promise: one seed, one story.
  */
 import { type SeededRandom, seededRandom } from '../../../core/prng.ts'

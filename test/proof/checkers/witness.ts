@@ -1,6 +1,6 @@
 /**
- * A scene in which every checker is heard by itself, and the ways to lie to them: happenings by hand, and what is done
- * to media and hub past the code under test.
+ * A scene in which every checker is heard by itself, and the ways to lie to them: happenings by hand, and
+ * what is done to media and hub past the code under test.
  * Promise: `fired` has all invariants that were violated, each once, in the order of the checkers.
  */
 import { writeRecord } from '../../../core/boot-partition.ts'
@@ -57,7 +57,10 @@ export function releaseNamed({ cast }: Witness, version: string): MadeRelease {
   return found
 }
 
-/** A board that runs a good update in slot B, with the factory's release in slot A. @returns the number of the wish */
+/**
+ * A board that runs a good update in slot B, with the factory's release in slot A. @returns the number of the
+ * wish
+ */
 export async function updated(at: Witness, version = 'good-1'): Promise<number> {
   const seq = await at.assign(releaseNamed(at, version))
   await at.world.time.pass(5 * minute)
