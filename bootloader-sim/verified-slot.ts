@@ -1,7 +1,8 @@
 /**
  * Verified boot of one slot: seal authentic, security version at or above the floor, every image intact.
- * Promise: `verified` only when every byte of every image in the seal was read from its partition and
- * hashes to the root that the seal names; anything unreadable, missing or too large is refused, in words.
+ * Promise: `verified` only when every byte of every image in the seal, and of its hash tree, was read from its
+ * partition and hashes to the root that the seal names (a kernel reads through the tree, so one that is damaged
+ * stops it); anything unreadable, missing or too large is refused, in words.
  * Leaves to others: what follows from it (decide.ts).
  */
 import { readWhole } from '../core/block-io.ts'
@@ -12,6 +13,7 @@ import { bytesText, type SlotId } from '../core/units.ts'
 import { openSeal, type Seal, type SealedImage } from '../images/release/seal.ts'
 import { sealOffset, slotBytesNeeded } from '../images/release/slot-layout.ts'
 import { treeBytes, verityBuilder } from '../images/release/verity.ts'
+import { treeStands } from '../images/release/verity-tree.ts'
 import type { KeyRing, Verify } from '../keys/public-key.ts'
 
 /** What the loader's firmware holds. */
@@ -87,7 +89,9 @@ async function damageOf(
     return `image ${image.name} needs ${needed} bytes, its partition has ${partition.sizeBytes}`
   }
   const root = await rootOf(partition, image.paddedBytes)
-  if (root === image.verityRoot) return null
+  if (root === image.verityRoot) {
+    return (await treeStands(partition, image)) ? null : `the hash tree of image ${image.name} is damaged`
+  }
   return `image ${image.name} is damaged: root ${root.slice(0, 12)}, sealed ${image.verityRoot.slice(0, 12)}`
 }
 

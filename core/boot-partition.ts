@@ -43,6 +43,8 @@ export async function readStamp(device: BlockDevice): Promise<CommitStamp | null
 
 /**
  * Writes `record`, with the next sequence number, over the copy that does not count; flushes; reads it back.
+ * After the last number it goes on from one, in both copies: the first does not count before the second has
+ * overwritten what did.
  * @param before both copies as last read or written
  * @returns both copies as they are now
  * @throws EverbootError EB-RECORD: cannot be encoded (nothing written), or the medium did not keep it
@@ -52,8 +54,15 @@ export async function writeRecord(
   before: RecordCopies,
   record: BootRecord,
 ): Promise<RecordCopies> {
+  const sequence = nextSequence(before)
+  if (sequence <= slotLimits.numberMax) return writeCopy(device, before, { ...record, sequence })
+  const first = await writeCopy(device, before, { ...record, sequence: 1 })
+  return writeCopy(device, { ...first, current: before.current === 0 ? 1 : 0 }, { ...record, sequence: 2 })
+}
+
+/** Overwrites the copy that does not count. */
+async function writeCopy(device: BlockDevice, before: RecordCopies, next: BootRecord): Promise<RecordCopies> {
   const target = before.current === 0 ? 1 : 0
-  const next = { ...record, sequence: nextSequence(before) }
   const block = encodeRecord(next)
   if (block === null) raise('EB-RECORD', `the boot record cannot be encoded: ${recordText(next)}`)
   await writeBlock(device, bootPartition.copyOffsets[target], block, `copy ${target} of the boot record`)
@@ -125,8 +134,17 @@ async function writeBlock(
   const aligned = device.allocate(block.length)
   aligned.set(block)
   await writeWhole(device, offset, aligned, what, 'EB-RECORD')
-  await device.flush()
+  await flushed(device, what)
   const again = device.allocate(block.length)
   await readWhole(device, offset, again, what, 'EB-RECORD')
   if (Buffer.compare(again, block) !== 0) raise('EB-RECORD', `${what} reads back other than written`)
+}
+
+async function flushed(device: BlockDevice, what: string): Promise<void> {
+  try {
+    await device.flush()
+  } catch (caught) {
+    if (!(caught instanceof EverbootError)) throw caught
+    raise('EB-RECORD', `${what} could not be flushed: ${caught.fault.what}`)
+  }
 }

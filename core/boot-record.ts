@@ -84,6 +84,19 @@ export function chooseCopy(first: BootRecord | null, second: BootRecord | null):
   return { copies, current: second.sequence > first.sequence ? 1 : 0 }
 }
 
+/**
+ * Whether the copy that does not count still promises what the one that counts has withdrawn: a lower floor, or a
+ * slot that may be started. Losing the newer copy would bring it back (BOOT rule 5).
+ */
+export function promisesMore({ copies, current }: RecordCopies, slot: SlotId): boolean {
+  const newer = current === null ? null : copies[current]
+  const older = current === null ? null : copies[current === 0 ? 1 : 0]
+  if (newer === null || older === null) return false
+  if (older.floor < newer.floor) return true
+  const [now, before] = [newer[slot], older[slot]]
+  return (before.ok && !now.ok) || (before.sv !== 0 && now.sv === 0) || (before.tries > 0 && now.tries === 0)
+}
+
 /** The record with one slot changed. */
 export function withSlot(record: BootRecord, slot: SlotId, state: SlotState): BootRecord {
   return slot === 'a' ? { ...record, a: state } : { ...record, b: state }

@@ -18,7 +18,7 @@ import { pageBytes, type SlotPage } from './slot-pages.ts'
 export interface Truth {
   /** The release that the slot holds whole, on the medium; null: none. */
   slot(slot: SlotId): MadeRelease | null
-  /** The release that a loader can verify there: seal and images are right, whatever the trees are. */
+  /** The release that a loader can verify there: images, trees and the seal itself are right, whatever follows it. */
   verifies(slot: SlotId): MadeRelease | null
   /** The release whose seal the slot bears, whatever lies under it. */
   sealed(slot: SlotId): MadeRelease | null
@@ -68,8 +68,8 @@ export function truthOf(
     for (const release of releases()) {
       const { seal, images } = wantedOf(slot, release)
       if (!bears(seal)) continue
-      const verifies = images.every((it) => it.holdsImage())
-      const whole = verifies && images.every((it) => it.holdsTree()) && isPadded(seal)
+      const verifies = images.every((it) => it.holdsAll())
+      const whole = verifies && isPadded(seal)
       return { sealed: release, verifies: verifies ? release : null, whole: whole ? release : null }
     }
     return { sealed: null, verifies: null, whole: null }
@@ -167,8 +167,8 @@ interface WantedSeal {
 
 interface WantedImage {
   readonly name: string
-  holdsImage(): boolean
-  holdsTree(): boolean
+  /** Image and tree. */
+  holdsAll(): boolean
   /** Of the first `pieces` pieces of `pagesEach` pages, how many are not there whole. */
   missing(pagesEach: number, pieces: number): number
 }
@@ -212,8 +212,7 @@ function wantedImage(name: string, disk: SimDisk | null, all: readonly SlotPage[
   }
   return {
     name,
-    holdsImage: () => lie(0, imagePages),
-    holdsTree: () => lie(imagePages, all.length),
+    holdsAll: () => lie(0, all.length),
     missing(pagesEach, pieces) {
       let count = 0
       for (let first = 0; first < pieces * pagesEach; first += pagesEach) {

@@ -12,16 +12,19 @@ import {
   writeRecordTwice,
   writeStamp,
 } from '../../core/boot-partition.ts'
-import type { BootRecord, RecordCopies } from '../../core/boot-record.ts'
+import { type BootRecord, promisesMore, type RecordCopies } from '../../core/boot-record.ts'
 import type { CommitStamp } from '../../core/commit-stamp.ts'
 import { raise } from '../../core/errors.ts'
 import type { BlockDevice, Disks } from '../../core/ports.ts'
+import type { SlotId } from '../../core/units.ts'
 import { floorOf } from '../update/boot-rules.ts'
 
 export interface BootControl {
   readonly record: BootRecord
   readonly stamp: CommitStamp | null
   readonly floor: number
+  /** The older copy still promises of a slot, or of the floor, what the record has withdrawn. */
+  promisesMore(slot: SlotId): boolean
   /** One write, to the copy that does not count. @throws EverbootError EB-RECORD */
   write(next: BootRecord): Promise<void>
   /** For what withdraws a promise: both copies. @throws EverbootError EB-RECORD */
@@ -70,6 +73,7 @@ export async function openBootControl(disks: Pick<Disks, 'openBoot'>): Promise<B
     get floor() {
       return floorOf(current(), stamp)
     },
+    promisesMore: (slot) => promisesMore(copies, slot),
     write: (next) => change((device) => writeRecord(device, copies, next)),
     writeBoth: (next) => change((device) => writeRecordTwice(device, copies, next)),
     async stampCommit(next) {

@@ -23,7 +23,7 @@ import {
 } from '../update/boot-rules.ts'
 import type { Attempt } from '../update/journal.ts'
 import type { AttemptEnd, Updater } from '../update/updater.ts'
-import { commit, handBack, raiseFloor, rollBack, tidy } from './commit.ts'
+import { commit, finishWithdrawal, handBack, rollBack, tidy } from './commit.ts'
 
 export interface BootDuty {
   /** Until then no assignment is begun: the boot has not found its place. */
@@ -189,7 +189,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       return settled
     },
     async begin() {
-      await raiseFloor(board)
+      await finishWithdrawal(board)
       const { attempt } = journal.current
       if (attempt !== null) await placeAttempt(attempt)
       const standing = standingOf(boot.record, own)

@@ -71,11 +71,14 @@ export async function handBack(board: Board): Promise<Fault | null> {
   }
 }
 
-/** Rule 8, on start: a floor that only the stamp knows enters the record. */
-export async function raiseFloor(board: Board): Promise<void> {
-  const { record, stamp } = board.boot
-  if (stamp !== null && stamp.floor > record.floor) {
-    await board.boot.writeBoth({ ...record, floor: stamp.floor })
+/**
+ * On start: a floor that only the stamp knows enters the record (rule 8), and what an agent that was killed had
+ * withdrawn in one copy only is withdrawn in both (rule 5).
+ */
+export async function finishWithdrawal(board: Board): Promise<void> {
+  const { record, floor } = board.boot
+  if (floor > record.floor || board.boot.promisesMore(board.spare)) {
+    await board.boot.writeBoth({ ...record, floor })
   }
 }
 

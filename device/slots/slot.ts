@@ -1,7 +1,7 @@
 /**
  * What a slot holds: its seal, and whether the images under the seal are intact.
- * Promise: "intact" means that every block of every image was read from the medium just now and hashes to
- * the verity root in a seal whose signature holds.
+ * Promise: "intact" means that every block of every image and of its hash tree was read from the medium just
+ * now and hashes to the verity root in a seal whose signature holds: dm-verity will not refuse one of them.
  * Leaves to others: writing (slot-writer.ts), what follows from it (update/boot-rules.ts).
  */
 import { readWhole } from '../../core/block-io.ts'
@@ -10,7 +10,8 @@ import type { BlockDevice, Disks } from '../../core/ports.ts'
 import { blockBytes, type SlotId } from '../../core/units.ts'
 import { openSeal, type Seal } from '../../images/release/seal.ts'
 import { sealOffset } from '../../images/release/slot-layout.ts'
-import { verityBuilder } from '../../images/release/verity.ts'
+import { treeBytes, verityBuilder } from '../../images/release/verity.ts'
+import { treeStands } from '../../images/release/verity-tree.ts'
 import type { KeyRing, Verify } from '../../keys/public-key.ts'
 import { readAhead } from './read-ahead.ts'
 
@@ -41,14 +42,14 @@ export async function readSeal(
   }
 }
 
-/** Re-reads every image of a slot. @throws EverbootError when a device cannot be opened; a read error means "no". */
+/** Re-reads every image of a slot, and its tree. @throws EverbootError when a device cannot be opened; a read error means "no". */
 export async function isIntact(disks: Disks, slot: SlotId, seal: Seal): Promise<boolean> {
   for (const image of seal.images) {
     const device = await disks.openSlot(slot, image.name, 'read')
     try {
-      if (image.paddedBytes > device.sizeBytes) return false
-      const root = await rootOf(device, image.paddedBytes)
-      if (root !== image.verityRoot) return false
+      if (image.paddedBytes + treeBytes(image.paddedBytes) > device.sizeBytes) return false
+      if ((await rootOf(device, image.paddedBytes)) !== image.verityRoot) return false
+      if (!(await treeStands(device, image))) return false
     } catch (caught) {
       if (caught instanceof EverbootError) return false
       throw caught

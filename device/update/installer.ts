@@ -129,7 +129,7 @@ async function retarget(board: Board, attempt: Attempt): Promise<void> {
 /** Rule 7, first write: the spare promises nothing, in both copies. */
 async function clearSpare(board: Board): Promise<void> {
   const { ok: committed, sv, tries } = board.boot.record[board.spare]
-  if (committed || sv !== 0 || tries !== 0) {
+  if (committed || sv !== 0 || tries !== 0 || board.boot.promisesMore(board.spare)) {
     await board.boot.writeBoth(spareCleared(board.boot.record, board.spare))
   }
 }

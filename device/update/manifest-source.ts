@@ -39,7 +39,7 @@ export async function loadManifest(
     const what = `the manifest has ${wanted.bytes} bytes, limit ${releaseLimits.manifestBytesMax}`
     return fail(transferFault('final', fault('EB-ENDLESS', what)))
   }
-  const kept = await ports.files.read(fileName)
+  const kept = await ports.files.read(fileName).catch(unreadable)
   const known = kept !== null && sha256(kept) === wanted.sha256
   const fetched: Result<Uint8Array, TransferFault> = known
     ? ok(kept)
@@ -57,6 +57,12 @@ export async function loadManifest(
   }
   if (!known) await keep(bytes, ports.files)
   return opened
+}
+
+/** A kept copy that cannot be read is no reason to give up: the hub has it. */
+function unreadable(caught: unknown): null {
+  if (caught instanceof EverbootError) return null
+  throw caught
 }
 
 async function download(

@@ -74,7 +74,7 @@ export async function prepare(
   if (trialOpen(boot.record) && boot.record.priority === spare) {
     return refuse(fault('EB-TRIAL-OPEN', `slot ${spare} is on trial`))
   }
-  const spareSeal = await board.refreshSeal(spare)
+  const spareSeal = await spareSealOnMedium(board)
   const spareUsable =
     spareSeal !== null &&
     spareSeal.securityVersion >= boot.floor &&
@@ -93,6 +93,22 @@ export async function prepare(
   if (wipe === null) return ok({ kind: 'install', ...planned.value, worthRescan: spareSeal !== null })
   await close()
   return fail(wipe)
+}
+
+/**
+ * What is read there may have been written by an agent that was killed before its flush: nothing that follows
+ * from the seal may be promised before it would outlive a loss of power.
+ */
+async function spareSealOnMedium(board: Board): Promise<Seal | null> {
+  const seal = await board.refreshSeal(board.spare)
+  if (seal === null) return null
+  const devices = await openSpare(board)
+  try {
+    for (const { device } of devices) await device.flush()
+  } finally {
+    for (const { device } of devices) await device.close()
+  }
+  return seal
 }
 
 /** An exclusive device that is not closed after a failure would be busy for every later attempt. */

@@ -6,14 +6,14 @@
  * Leaves to others: finding and fetching damaged pieces again, the seal.
  */
 import { createHash } from 'node:crypto'
-import { assert } from '../../core/assert.ts'
-import { readWhole, writeWhole } from '../../core/block-io.ts'
+import { writeWhole } from '../../core/block-io.ts'
 import { type Fault, fault } from '../../core/errors.ts'
 import type { BlockDevice } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { blockBytes, KiB } from '../../core/units.ts'
 import type { Image } from '../../images/release/manifest.ts'
-import { levelBlocks, verityBuilder } from '../../images/release/verity.ts'
+import { verityBuilder } from '../../images/release/verity.ts'
+import { treeStands } from '../../images/release/verity-tree.ts'
 import { pssVerifier } from '../../keys/verify-node.ts'
 import { readAhead } from '../slots/read-ahead.ts'
 
@@ -113,46 +113,4 @@ function treeWriter(device: BlockDevice, treeOffset: number) {
       }
     },
   }
-}
-
-/**
- * Reads the tree from the medium and checks each block against its parent, up to the root. The lowest level
- * was built from the data just now, so a tree that hashes to the root is the tree of the data.
- */
-async function treeStands(device: BlockDevice, image: Image): Promise<boolean> {
-  const levels = levelBlocks(image.paddedBytes)
-  const perBlock = blockBytes / 32
-  const child = device.allocate(blockBytes)
-  const parent = device.allocate(blockBytes)
-  const offsets = levelOffsets(levels).map((it) => image.paddedBytes + it)
-  for (let level = levels.length - 1; level >= 0; level -= 1) {
-    const blocks = levels[level]
-    const offset = offsets[level]
-    assert(blocks !== undefined && offset !== undefined, 'level')
-    for (let block = 0; block < blocks; block += 1) {
-      await readWhole(device, offset + block * blockBytes, child, 'the spare slot')
-      const digest = createHash('sha256').update(child).digest()
-      const above = offsets[level + 1]
-      if (above === undefined) {
-        if (digest.toString('hex') !== image.verityRoot) return false
-        continue
-      }
-      if (block % perBlock === 0)
-        await readWhole(device, above + (block / perBlock) * blockBytes, parent, 'the spare slot')
-      const at = (block % perBlock) * 32
-      if (digest.compare(parent, at, at + 32) !== 0) return false
-    }
-  }
-  return true
-}
-
-/** Where each level starts in the tree; the top level lies first. */
-function levelOffsets(levels: readonly number[]): readonly number[] {
-  const offsets: number[] = []
-  let next = 0
-  for (let level = levels.length - 1; level >= 0; level -= 1) {
-    offsets[level] = next
-    next += (levels[level] ?? 0) * blockBytes
-  }
-  return offsets
 }

@@ -151,11 +151,12 @@ function writesOf(state: HubState, assignments: readonly Assignment[], rollout: 
   return writes
 }
 
-/** The oldest ended rollouts leave when there are too many. */
+/** The oldest ended rollouts leave when there are too many; the newest stays, its number must not be given again. */
 function pruneRollouts(state: HubState): { readonly state: HubState; readonly writes: readonly Write[] } {
   const surplus = state.rollouts.size - hubLimits.rolloutsKeptMax
   if (surplus <= 0) return { state, writes: [] }
-  const endedOnes = state.rollouts.values().filter((it) => it.endedMs !== null)
+  const newest = lastNumber(state)
+  const endedOnes = state.rollouts.values().filter((it) => it.endedMs !== null && it.number !== newest)
   const leaving = endedOnes.sort((a, b) => a.number - b.number).slice(0, surplus)
   let { rollouts } = state
   for (const { id } of leaving) rollouts = rollouts.delete(id)

@@ -87,6 +87,43 @@ describe('boot partition', () => {
     }
   })
 
+  it('goes on from one after the last sequence number, with the old or the new record after any cut', async () => {
+    const last = { ...record, sequence: slotLimits.numberMax, floor: 2 }
+    for (const copy of [0, 1] as const) {
+      for (let operation = 0; operation <= 6; operation += 1) {
+        const device = await deviceWith(record, record)
+        device.medium.set(encodeRecord(last) ?? new Uint8Array(0), bootPartition.copyOffsets[copy])
+        const from = device.afterCrash(() => 0)
+        const before = await readRecord(from)
+        expect(before.current).toBe(copy)
+        if (operation < 6) from.cutAt(operation)
+        const work = writeRecord(from, before, { ...record, floor: 3 })
+        const after = await Promise.race([work, tick()])
+        expect(after === false).toBe(operation < 6)
+        if (after !== false) {
+          expect(after.copies.map((it) => it?.sequence).sort()).toEqual([1, 2])
+          expect(await readRecord(from)).toEqual(after)
+          expect((await writeRecord(from, after, record)).copies.map((it) => it?.sequence).sort()).toEqual([
+            2, 3,
+          ])
+          continue
+        }
+        for (const sectors of [0, 1, 8, 64, 127, 128]) {
+          const left = currentRecord(await readRecord(from.afterCrash(() => sectors)))
+          expect([2, 3], `cut at ${operation}`).toContain(left?.floor)
+        }
+      }
+    }
+  })
+
+  it('says EB-RECORD when the medium cannot be flushed', async () => {
+    const device = await deviceWith(record)
+    const sick = { ...device, flush: async () => raise('EB-SLOT-IO', 'planted') }
+    expect(await refusal(writeRecord(sick, await readRecord(sick), record))).toBe('EB-RECORD')
+    const wrong = { ...device, flush: () => Promise.reject(new TypeError('planted')) }
+    await expect(writeRecord(wrong, await readRecord(wrong), record)).rejects.toThrow(TypeError)
+  })
+
   it('leaves the old or the new record after a cut at every operation and any tear', async () => {
     let cuts = 0
     for (let operation = 0; ; operation += 1) {

@@ -8,6 +8,7 @@ import {
   chooseCopy,
   decodeRecord,
   encodeRecord,
+  promisesMore,
   withSlot,
 } from '../../core/boot-record.ts'
 import { decodeStamp, encodeStamp } from '../../core/commit-stamp.ts'
@@ -33,6 +34,20 @@ const anyRecord: fc.Arbitrary<BootRecord> = fc.record({
       ['z', ''],
     ]),
   ),
+})
+
+test('the older copy promises more while it knows a lower floor or more of a slot', () => {
+  const newer: BootRecord = { ...record, sequence: 9, floor: 2, b: { ok: false, sv: 0, tries: 0 } }
+  const after = (change: Partial<BootRecord>) => chooseCopy({ ...newer, ...change, sequence: 8 }, newer)
+  expect(promisesMore(after({}), 'b')).toBe(false)
+  expect(promisesMore(after({ floor: 1 }), 'b')).toBe(true)
+  expect(promisesMore(after({ b: { ok: true, sv: 0, tries: 0 } }), 'b')).toBe(true)
+  expect(promisesMore(after({ b: { ok: false, sv: 1, tries: 0 } }), 'b')).toBe(true)
+  expect(promisesMore(after({ b: { ok: false, sv: 0, tries: 1 } }), 'b')).toBe(true)
+  expect(promisesMore(after({ b: { ok: true, sv: 1, tries: 1 } }), 'a')).toBe(false)
+  expect(promisesMore(chooseCopy(newer, null), 'b')).toBe(false)
+  expect(promisesMore(chooseCopy(null, null), 'b')).toBe(false)
+  expect(promisesMore(chooseCopy({ ...newer, floor: 1, sequence: 10 }, newer), 'b')).toBe(false)
 })
 
 test('any record is read back as it was written', () => {

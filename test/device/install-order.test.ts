@@ -8,7 +8,7 @@ import { sealOffset } from '../../images/release/slot-layout.ts'
 import { makeFactory, reported, scene } from './fixtures.ts'
 
 describe('an installation over a former release', () => {
-  it('goes record, seal wiped, pieces, tree, seal, journal, record; each flushed before the next', async () => {
+  it('goes flush, record, seal wiped, pieces, tree, seal, journal, record; each flushed before the next', async () => {
     const at = await scene(await makeFactory())
     const { board } = at
     expect(await reported(at, await at.assign(await at.release('2', 'healthy')))).toMatchObject({
@@ -36,7 +36,7 @@ describe('an installation over a former release', () => {
     // Several pieces and marks in a row are one thing here.
     const order = steps.filter((it, index) => it !== steps[index - 1])
     const wanted =
-      /^journal,record,record flush,record,record flush,seal,slot flush,(piece,)+slot flush,journal,(piece,|slot flush,|journal,)*tree,slot flush,seal,slot flush,journal,record,record flush(,journal)?$/
+      /^journal,slot flush,record,record flush,record,record flush,seal,slot flush,(piece,)+slot flush,journal,(piece,|slot flush,|journal,)*tree,slot flush,seal,slot flush,journal,record,record flush(,journal)?$/
     expect(order.join(',')).toMatch(wanted)
     expect(order.indexOf('tree')).toBeGreaterThan(order.lastIndexOf('piece'))
   })

@@ -34,14 +34,12 @@ export const floorPlants: readonly Plant[] = [
     edits: [
       {
         file: commit,
-        find: `  if (stamp !== null && stamp.floor > record.floor) {
-    await board.boot.writeBoth({ ...record, floor: stamp.floor })
-  }
+        find: `  const { record, floor } = board.boot
+  if (floor > record.floor || board.boot.promisesMore(board.spare)) {
 `,
-        replace: `  const floor = Math.max(stamp?.floor ?? 0, board.seal(board.own)?.floorAfterCommit ?? 0)
-  if (floor > record.floor) {
-    await board.boot.writeBoth({ ...record, floor })
-  }
+        replace: `  const { record } = board.boot
+  const floor = Math.max(board.boot.floor, board.seal(board.own)?.floorAfterCommit ?? 0)
+  if (floor > record.floor || board.boot.promisesMore(board.spare)) {
 `,
       },
     ],

@@ -13,7 +13,7 @@ export const recordPlants: readonly Plant[] = [
       {
         file: partition,
         find: `  await writeWhole(device, offset, aligned, what, 'EB-RECORD')
-  await device.flush()
+  await flushed(device, what)
 `,
         replace: `  await writeWhole(device, offset, aligned, what, 'EB-RECORD')
 `,

@@ -95,6 +95,7 @@ export async function fakeBoard(files: SimFiles = simFiles()): Promise<Fake> {
       record,
       stamp: null,
       floor: 1,
+      promisesMore: unused,
       write: unused,
       writeBoth: unused,
       stampCommit: unused,

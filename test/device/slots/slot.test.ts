@@ -5,12 +5,12 @@ import { AssertionFailed, present } from '../../../core/assert.ts'
 import { EverbootError, raise } from '../../../core/errors.ts'
 import { slotLimits } from '../../../core/limits.ts'
 import type { BlockDevice, Disks } from '../../../core/ports.ts'
-import { MiB } from '../../../core/units.ts'
+import { type Digest, MiB } from '../../../core/units.ts'
 import { readAhead } from '../../../device/slots/read-ahead.ts'
 import { isIntact, readSeal } from '../../../device/slots/slot.ts'
 import { writeSeal } from '../../../device/slots/slot-writer.ts'
 import { encodeSeal, type Seal } from '../../../images/release/seal.ts'
-import { verityBuilder } from '../../../images/release/verity.ts'
+import { treeBytes, verityBuilder } from '../../../images/release/verity.ts'
 import { verifyEd25519 } from '../../../keys/verify-node.ts'
 import { type MemoryDevice, memoryDevice } from '../../core/memory-device.ts'
 import { ringOf, testSigner } from '../../keys/signers.ts'
@@ -18,6 +18,7 @@ import { ringOf, testSigner } from '../../keys/signers.ts'
 const signer = testSigner('seal')
 const keys = { ring: ringOf([signer]), verify: verifyEd25519 }
 const sizes = { rootfs: 4 * MiB + 4096, boot: 8192 } as const
+const trees = { rootfs: treeBytes(sizes.rootfs), boot: treeBytes(sizes.boot) } as const
 type Name = keyof typeof sizes
 
 interface Slot {
@@ -30,13 +31,18 @@ interface Slot {
 
 /** A slot of two partitions whose images are as the seal says. */
 async function slot(): Promise<Slot> {
-  const made = (bytes: number): MemoryDevice =>
-    memoryDevice(bytes + slotLimits.sealAreaBytes, 4096, randomBytes(bytes))
-  const devices = { rootfs: made(sizes.rootfs), boot: made(sizes.boot) }
+  const made = (bytes: number): { readonly device: MemoryDevice; readonly root: Digest } => {
+    const content = randomBytes(bytes + treeBytes(bytes))
+    const builder = verityBuilder(bytes, (at, block) => content.set(block, bytes + at))
+    builder.update(content.subarray(0, bytes))
+    const root = builder.finish()
+    return { device: memoryDevice(content.length + slotLimits.sealAreaBytes, 4096, content), root }
+  }
+  const [rootfs, boot] = [made(sizes.rootfs), made(sizes.boot)]
+  const devices = { rootfs: rootfs.device, boot: boot.device }
   const images = (['rootfs', 'boot'] as const).map((name) => {
-    const builder = verityBuilder(sizes[name])
-    builder.update(devices[name].medium.subarray(0, sizes[name]))
-    return { name, bytes: sizes[name] - 100, paddedBytes: sizes[name], verityRoot: builder.finish() }
+    const { root } = { rootfs, boot }[name]
+    return { name, bytes: sizes[name] - 100, paddedBytes: sizes[name], verityRoot: root }
   })
   const seal: Seal = {
     ...{ releaseId: 'demo-2-0123456789ab', product: 'demo', version: '2' },
@@ -79,7 +85,9 @@ describe('the seal of a slot', () => {
   it('is none where nothing is sealed, the signature does not hold, or the key is unknown', async () => {
     const it = await slot()
     expect(await readSeal(it.disks, 'b', 'boot', keys)).toBeNull()
-    expect(await readSeal(rotten(it, 'rootfs', sizes.rootfs + 20), 'b', 'rootfs', keys)).toBeNull()
+    expect(
+      await readSeal(rotten(it, 'rootfs', sizes.rootfs + trees.rootfs + 20), 'b', 'rootfs', keys),
+    ).toBeNull()
     const stranger = { ...keys, ring: ringOf([testSigner('stranger')]) }
     expect(await readSeal(it.disks, 'b', 'rootfs', stranger)).toBeNull()
     expect(it.open()).toBe(0)
@@ -111,9 +119,18 @@ describe('a slot', () => {
     expect(await isIntact(rotten(it, name, at), 'b', it.seal)).toBe(false)
   })
 
-  it('is intact whatever stands behind the images', async () => {
+  it.each<[Name, number]>([
+    ['rootfs', 0],
+    ['rootfs', trees.rootfs - 1],
+    ['boot', 100],
+  ])('is not intact when one bit of the tree of %s, byte %i, has changed', async (name, at) => {
     const it = await slot()
-    expect(await isIntact(rotten(it, 'boot', sizes.boot), 'b', it.seal)).toBe(true)
+    expect(await isIntact(rotten(it, name, sizes[name] + at), 'b', it.seal)).toBe(false)
+  })
+
+  it('is intact whatever stands behind the trees', async () => {
+    const it = await slot()
+    expect(await isIntact(rotten(it, 'boot', sizes.boot + trees.boot), 'b', it.seal)).toBe(true)
   })
 
   it('is not intact when a device is smaller than its image or cannot be read', async () => {

@@ -173,6 +173,18 @@ describe('a rollout', () => {
     expect(state.rollouts.get(`r${hubLimits.rolloutsKeptMax + 4}`)).toBeDefined()
   })
 
+  it('stays when it ended at once while all others are open, so that its number is not given again', () => {
+    const devices = Array.from({ length: hubLimits.rolloutsKeptMax }, (_, number) => `open-${number}`)
+    const open = hubAfter(
+      devices.flatMap((id) => [addDevice(id), rollout('demo-2-bbb', [id], 1)]),
+      base,
+    )
+    expect(open.rollouts.size).toBe(hubLimits.rolloutsKeptMax)
+    const keyless = { ...rollout('demo-3-ccc', ['dev1'], 2), keys: new Map() } as HubMessage
+    const state = hubAfter([keyless], open)
+    expect(state.rollouts.get(`r${hubLimits.rolloutsKeptMax + 1}`)?.endedMs).toBe(2)
+  })
+
   it('has counts that always sum to its devices and agree with the attempts', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('rollout' as const), device: fc.constantFrom('dev1', 'dev2') }),
