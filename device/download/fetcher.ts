@@ -6,7 +6,7 @@
  * pieces, whatever the size of the image.
  * Leaves to others: the manifest, the final read-back, when to stop (`cancelled`).
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { assert } from '../../core/assert.ts'
 import { readWhole } from '../../core/block-io.ts'
 import type { Fault } from '../../core/errors.ts'
@@ -254,7 +254,7 @@ function presenceCheck(job: DownloadJob) {
     const part = buffer.subarray(0, bytes)
     await readWhole(job.device, offset, part, 'the spare slot')
     known.piece = piece
-    known.present = createHash('sha256').update(part).digest().compare(entry.rawSha256) === 0
+    known.present = hash('sha256', part, 'buffer').compare(entry.rawSha256) === 0
     return known.present
   }
 }

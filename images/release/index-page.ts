@@ -9,7 +9,7 @@
  * bytes; then entries of 80 bytes: u8 kind, 3 zero bytes, u32 sealed length, u64 offset in the blob,
  * SHA-256 of the raw piece, SHA-256 of the sealed piece; then the AEAD tag (16 bytes).
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type Fault, fault } from '../../core/errors.ts'
 import { releaseLimits } from '../../core/limits.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -110,7 +110,7 @@ export function openPage(
 ): Result<IndexPage, Fault> {
   const bad = (what: string): Result<IndexPage, Fault> =>
     fail(fault('EB-INDEX', `index page ${page} of blob ${context.blobId}: ${what}`))
-  if (createHash('sha256').update(sealed).digest('hex') !== sha256) return bad('wrong hash')
+  if (hash('sha256', sealed) !== sha256) return bad('wrong hash')
   const clear = openAead(pageSuite(context.suite), context.key, page, pageAad(context, page), sealed)
   if (clear === null) return bad('cannot be opened')
   const wanted = pageEntries(context.pieces, page)

@@ -4,7 +4,7 @@
  * publisher's, whole, in its place. All failures are one: EB-PIECE.
  * Leaves to others: where pieces come from and go to.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { type Fault, fault } from '../../core/errors.ts'
 import { giveBack } from '../../core/give-back.ts'
@@ -63,5 +63,5 @@ function expand(packed: Uint8Array, rawBytes: number): Uint8Array | null {
 }
 
 function sameHash(bytes: Uint8Array, sha256: Uint8Array): boolean {
-  return sha256.length === 32 && timingSafeEqual(createHash('sha256').update(bytes).digest(), sha256)
+  return sha256.length === 32 && timingSafeEqual(hash('sha256', bytes, 'buffer'), sha256)
 }

@@ -3,7 +3,7 @@
  * Equal images have equal futures, because nothing else goes into a simulation.
  * Promise: contents are compared by SHA-256, each page once.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { SceneImage } from '../scene.ts'
 
 export interface Identity {
@@ -20,7 +20,7 @@ export function identity(): Identity {
   const digest = (bytes: Uint8Array): string => {
     const known = contents.get(bytes)
     if (known !== undefined) return known
-    const made = createHash('sha256').update(bytes).digest('base64').slice(0, 20)
+    const made = hash('sha256', bytes, 'base64').slice(0, 20)
     contents.set(bytes, made)
     return made
   }
