@@ -50,7 +50,7 @@ export async function replayCrash(
   const stage = await makeStage(scenario, shape, partsFor)
   const [first, second] = path.split('/').slice(1)
   const { points } = await pointsOf({ scenario, stage })
-  const state = stateAt(points, present(first, 'cut'), 'all')
+  const state = stateAt(points, present(first, 'cut'))
   const crashed = crashedImage(state.image, state.fates, stage)
   const notes = chronicle(() => now())
   let now = (): number => 0
@@ -70,7 +70,7 @@ export async function replayCrash(
     }
   }
   const recovery = await futureOf(crashed, scenario, stage, { record: true })
-  const again = stateAt(recovery.points, second, 'basic')
+  const again = stateAt(recovery.points, second)
   const future = await futureOf(crashedImage(again.image, again.fates, stage), scenario, stage, {
     begin(scene) {
       now = () => scene.world.time.nowMs()
@@ -82,14 +82,14 @@ export async function replayCrash(
   return { events: notes.lines(), count: notes.count(), digest: notes.digest(), violation: future.violation }
 }
 
-function stateAt(points: readonly CrashPoint[], cut: string, how: 'all' | 'basic') {
+function stateAt(points: readonly CrashPoint[], cut: string) {
   const [number, way, index] = cut.split('.')
   const point = points[Number(number)]
   const known = ways.find((it) => it === way)
   const state =
     point === undefined
       ? undefined
-      : crashStates(point, how).find((it) => it.way === known && it.index === Number(index))
+      : crashStates(point).find((it) => it.way === known && it.index === Number(index))
   return state ?? raise('EB-USAGE', `there is no crash state ${cut} among ${points.length} operations`)
 }
 

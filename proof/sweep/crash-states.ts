@@ -30,8 +30,7 @@ export interface CrashState {
   readonly fates: readonly Fate[]
 }
 
-/** @param how `all`: every family; `basic`: eight states, for the second of two cuts */
-export function crashStates(point: CrashPoint, how: 'all' | 'basic'): readonly CrashState[] {
+export function crashStates(point: CrashPoint): readonly CrashState[] {
   const { before, after, number } = point
   const states: CrashState[] = []
   const add = (way: Way, image: SceneImage, lists: readonly (readonly Fate[])[]): void => {
@@ -39,10 +38,10 @@ export function crashStates(point: CrashPoint, how: 'all' | 'basic'): readonly C
   }
   add('before', before, [uniform(before.pending, 'lost'), uniform(before.pending, 'kept')])
   if (after !== null) {
-    add('torn', after, tornLists(point, how))
+    add('torn', after, tornLists(point))
     add('after', after, [uniform(after.pending, 'lost'), uniform(after.pending, 'kept')])
   }
-  add('subset', before, how === 'all' ? subsets(before.pending, number) : twoSubsets(before.pending, number))
+  add('subset', before, subsets(before.pending, number))
   return states
 }
 
@@ -54,17 +53,17 @@ function uniform(pending: readonly Pending[], fate: Fate): Fate[] {
  * Inside a write: a part of it, with all that was pending before lost, or kept. Inside a flush: some of what
  * was pending, the last of it torn.
  */
-function tornLists({ before, after }: CrashPoint, how: 'all' | 'basic'): readonly (readonly Fate[])[] {
+function tornLists({ before, after }: CrashPoint): readonly (readonly Fate[])[] {
   if (after === null || after.pending.length <= before.pending.length) return []
   const last = after.pending.at(-1)
   if (last?.tearable !== true) return []
   const rest = after.pending.slice(0, -1)
-  const lists: Fate[][] = [
+  return [
     [...uniform(rest, 'lost'), 'front'],
     [...uniform(rest, 'kept'), 'back'],
+    [...uniform(rest, 'kept'), 'front'],
+    [...uniform(rest, 'lost'), 'back'],
   ]
-  if (how === 'all') lists.push([...uniform(rest, 'kept'), 'front'], [...uniform(rest, 'lost'), 'back'])
-  return lists
 }
 
 /** All but "all lost" and "all kept". */
@@ -100,14 +99,4 @@ function tornOnes(pending: readonly Pending[]): Fate[][] {
       ? (['front', 'back'] as const).map((part) => pending.map((_, index) => (index === at ? part : 'kept')))
       : [],
   )
-}
-
-/** The newest thing alone, and a random list. */
-function twoSubsets(pending: readonly Pending[], seed: number): readonly (readonly Fate[])[] {
-  if (pending.length === 0) return []
-  const random = seededRandom(seed)
-  return [
-    pending.map((_, index) => (index === pending.length - 1 ? 'kept' : 'lost')),
-    pending.map(({ tearable }) => pickFate(tearable, random)),
-  ]
 }

@@ -174,18 +174,18 @@ class Part implements SweepPart {
   async cutAt(point: CrashPoint): Promise<void> {
     const cells = new Map<Way, MutableCell>()
     const deeper = { states: 0, distinct: 0, violations: 0 }
-    for (const state of crashStates(point, 'all')) {
+    for (const state of crashStates(point)) {
       if (this.enough()) break
       const path = `${this.#plan.scenario.name}/${point.number}.${state.way}.${state.index}`
       const cell = cells.get(state.way) ?? newCell(state.way, path)
       cells.set(state.way, cell)
-      const two = this.#plan.depth === 2 && state.way !== 'subset'
+      const two = this.#plan.depth === 2
       const { future, isNew } = await this.#judge(state, path, two)
       cell.add(future, isNew, path)
       // A future that was known has no points: its second cuts were made before.
       if (!two) continue
       for (const second of future.points) {
-        for (const again of crashStates(second, 'basic')) {
+        for (const again of crashStates(second)) {
           const deep = await this.#judge(again, `${path}/${second.number}.${again.way}.${again.index}`, false)
           deeper.states += 1
           if (deep.isNew) deeper.distinct += 1
