@@ -102,6 +102,7 @@ function startParts(board: Board, queue: SerialQueue): Running {
     enqueue: queue.enqueue,
     reboot,
     rollBack: () => running.duty.giveWay(),
+    leave: () => running.duty.leave(),
     idle: () => queue.enqueue(() => next(running)),
     waitForLink: (waitMs, cancelled) => wait(ports.clock, waitMs, cancelled, wakers),
   })

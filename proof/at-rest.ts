@@ -10,6 +10,27 @@ import { otherSlot, type SlotId } from '../core/units.ts'
 import { decodeJournal, type Journal } from '../device/update/journal.ts'
 import { boardName, type Scene } from './scene.ts'
 
+/** Virtual time that a board has to come to rest. */
+const restMs = 6 * 3_600_000
+/** A board that goes on by itself does so within this time: it is longer than the pause before a reboot. */
+const stillMs = 60_000
+
+/** Waits until the board is at rest and stays so. @returns false when it does not, or an invariant did not hold */
+export async function comesToRest(scene: Scene): Promise<boolean> {
+  const { board, observer, world } = scene
+  const untilMs = world.time.nowMs() + restMs
+  while (world.time.nowMs() < untilMs) {
+    const left = untilMs - world.time.nowMs()
+    await world.time.until(() => observer.violation() !== null || atRest(scene), left)
+    if (observer.violation() !== null || !atRest(scene)) return false
+    const boots = board.boots.length
+    await world.time.pass(stillMs)
+    if (observer.violation() !== null) return false
+    if (boots === board.boots.length && atRest(scene)) return true
+  }
+  return false
+}
+
 export function atRest({ world, board, observer }: Scene): boolean {
   const slot = board.boots.at(-1)
   if (slot === undefined || board.agent() === null) return false

@@ -95,6 +95,7 @@ function summary(results: readonly SweepResult[]) {
     distinct: sum((it) => it.distinct),
     planned: sum((it) => it.planned),
     fired: sum((it) => it.fired),
+    kills: sum((it) => it.kills),
     violations: sum((it) => it.violations.length),
     seconds: sum((it) => it.seconds),
     scenarios: results,

@@ -9,8 +9,8 @@ import type { StepOf } from './steps.ts'
 
 export interface Conditions {
   readonly hub: 'up' | 'down'
-  /** The hub dies when it has committed the next status, before it acknowledges it. */
-  readonly dying: boolean
+  /** The hub dies by the next status: when it has committed it, or when only its broker has taken it. */
+  readonly dying: 'after commit' | 'before commit' | null
   readonly backup: Backup | null
   readonly statuses: StepOf<'statuses'>['arrive']
   /** The first that fits is used; `times` counts down. */
@@ -33,7 +33,7 @@ export interface Backup {
 
 export const calm: Conditions = {
   hub: 'up',
-  dying: false,
+  dying: null,
   backup: null,
   statuses: 'once',
   answers: [],

@@ -21,6 +21,8 @@ import { change, fatesFor, planCut, serveFiles, wireFaults } from './wiring.ts'
 
 /** Rot falls into the second piece: the first says how the system behaves. */
 const rottenByte = 5000
+/** Behind the image, whose length all releases of a stage share. */
+const rottenTreeByte = 5
 
 export async function perform(scene: Scene, deed: Deed, stage: Stage): Promise<void> {
   const { world, board, observer, story } = scene
@@ -50,7 +52,9 @@ export async function perform(scene: Scene, deed: Deed, stage: Stage): Promise<v
       return observer.planted('misbehaves', deed.slot)
     case 'rot': {
       const disk = board.slots[deed.slot]
-      disk.rot(deed.where === 'seal' ? sealOffset(disk.sizeBytes) : rottenByte)
+      const tree = releaseOf(stage, 'factory').image.length
+      const place = { image: rottenByte, tree: tree + rottenTreeByte, seal: sealOffset(disk.sizeBytes) }
+      disk.rot(place[deed.where])
       return observer.planted('rot', deed.slot)
     }
     case 'lose':
@@ -172,7 +176,9 @@ async function hubIs({ world, observer, story }: Scene, is: StepOf<'hub'>['is'])
       change(story, { hub: 'up' })
       return world.startHub()
     case 'dying':
-      return change(story, { dying: true })
+      return change(story, { dying: 'after commit' })
+    case 'dying unheard':
+      return change(story, { dying: 'before commit' })
     case 'saved':
       return change(story, {
         backup: { tables: copyTables(world.store.tables), retained: new Map(broker.retained) },
@@ -192,7 +198,7 @@ async function hubIs({ world, observer, story }: Scene, is: StepOf<'hub'>['is'])
 
 async function heal(scene: Scene, stage: Stage): Promise<void> {
   const { story, observer } = scene
-  const over = { dying: false, bootFails: false, cut: null }
+  const over = { dying: null, bootFails: false, cut: null }
   change(story, { ...over, hub: 'up', statuses: 'once', answers: [], tampered: [] })
   await healAll(scene)
   serveFiles(scene, stage)

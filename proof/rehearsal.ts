@@ -3,16 +3,13 @@
  * Promise: as a sweep plays it first: same scene, same checkers.
  * Leaves to others: cutting it everywhere (sweep/explore.ts).
  */
-import { atRest } from './at-rest.ts'
+import { comesToRest } from './at-rest.ts'
 import type { Violation } from './observer.ts'
 import { play } from './player.ts'
 import type { Scenario } from './scenario.ts'
 import type { Scene, Stage } from './scene.ts'
 import { preparedScene } from './sweep/explore.ts'
 import { otherwise } from './verdict.ts'
-
-/** Virtual time that a board has to come to rest. */
-const restMs = 6 * 3_600_000
 
 export interface Rehearsal {
   readonly scene: Scene
@@ -32,16 +29,15 @@ export async function rehearse(
 ): Promise<Rehearsal> {
   const scene = await preparedScene(scenario, stage)
   begin(scene)
-  const { world, observer, story } = scene
+  const { observer, story } = scene
   const played = await play(scene, scenario.steps, stage)
-  const rested =
-    played && (await world.time.until(() => observer.violation() !== null || atRest(scene), restMs))
+  const rested = played && (await comesToRest(scene))
   observer.tell({ kind: 'end', converged: rested })
   return {
     scene,
     violation: observer.violation(),
     stuckAt: played ? null : story.state.step - 1,
-    atRest: rested && atRest(scene),
+    atRest: rested,
     otherwise: otherwise(scene, scenario.expect, stage, false),
   }
 }

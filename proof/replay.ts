@@ -7,11 +7,12 @@ import { present } from '../core/assert.ts'
 import { raise } from '../core/errors.ts'
 import type { Violation } from './observer.ts'
 import type { Scenario } from './scenario.ts'
+import type { Stage } from './scene.ts'
 import { makeStage, type PartsFor, type StageOptions } from './stage.ts'
 import { chronicle, watch } from './swarm/chronicle.ts'
 import { playSeed, swarmStages } from './swarm/swarm.ts'
 import { type CrashPoint, crashStates } from './sweep/crash-states.ts'
-import { crashedImage, futureOf, pointsOf } from './sweep/explore.ts'
+import { crashedImage, futureOf, killedFuture, pointsOf } from './sweep/explore.ts'
 import { ways } from './sweep/result.ts'
 
 export interface Replayed {
@@ -37,17 +38,25 @@ export async function replaySeed(argument: string, partsFor: PartsFor): Promise<
   }
 }
 
+const killForm = /^[^/]+\/(\d+)\.killed$/
 const pathForm = /^[^/]+(\/\d+\.(before|torn|after|subset)\.\d+){1,2}$/
 
-/** @param path as a sweep prints it: `update/37.torn.1`, or two cuts: `update/37.torn.1/12.before.0` */
+/**
+ * @param path as a sweep prints it: `update/37.torn.1`, two cuts: `update/37.torn.1/12.before.0`, or a kill of the
+ *   agent: `update/37.killed`
+ */
 export async function replayCrash(
   path: string,
   scenario: Scenario,
   shape: StageOptions,
   partsFor: PartsFor,
 ): Promise<Replayed> {
-  if (!pathForm.test(path)) raise('EB-USAGE', `${path} is no crash state; such as update/37.torn.1`)
+  const killed = killForm.exec(path)?.[1]
+  if (killed === undefined && !pathForm.test(path)) {
+    raise('EB-USAGE', `${path} is no crash state; such as update/37.torn.1 or update/37.killed`)
+  }
   const stage = await makeStage(scenario, shape, partsFor)
+  if (killed !== undefined) return replayKill(Number(killed), scenario, stage)
   const [first, second] = path.split('/').slice(1)
   const { points } = await pointsOf({ scenario, stage })
   const state = stateAt(points, present(first, 'cut'))
@@ -80,6 +89,20 @@ export async function replayCrash(
     },
   })
   return { events: notes.lines(), count: notes.count(), digest: notes.digest(), violation: future.violation }
+}
+
+async function replayKill(operation: number, scenario: Scenario, stage: Stage): Promise<Replayed> {
+  const { points } = await pointsOf({ scenario, stage })
+  const name = points[operation]?.name
+  if (name === undefined) raise('EB-USAGE', `there are ${points.length} operations, none is ${operation}`)
+  let now = (): number => 0
+  const notes = chronicle(() => now())
+  const violation = await killedFuture(scenario, stage, operation, (scene) => {
+    now = () => scene.world.time.nowMs()
+    notes.note(`kill at ${operation}: ${name}`)
+    watch(scene, notes)
+  })
+  return { events: notes.lines(), count: notes.count(), digest: notes.digest(), violation }
 }
 
 function stateAt(points: readonly CrashPoint[], cut: string) {

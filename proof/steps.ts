@@ -69,7 +69,7 @@ const deeds = [
   v.strictObject({ do: v.literal('behave'), slot, as: v.nullable(behaviour) }),
 
   /** One bit of what lies there is another. */
-  v.strictObject({ do: v.literal('rot'), slot, where: v.picklist(['image', 'seal']) }),
+  v.strictObject({ do: v.literal('rot'), slot, where: v.picklist(['image', 'tree', 'seal']) }),
   v.strictObject({
     do: v.literal('lose'),
     what: v.picklist(['record-0', 'record-1', 'newest-record', 'record', 'stamp']),
@@ -92,9 +92,13 @@ const deeds = [
   v.strictObject({ do: v.literal('late-will') }),
   /**
    * `saved`: its database is copied; `restored`: it starts anew from that copy; `dying`: it dies when it has
-   * committed the next status, before it acknowledges it.
+   * committed the next status, before it acknowledges it; `dying unheard`: when its broker has taken the next
+   * status, before it has committed it.
    */
-  v.strictObject({ do: v.literal('hub'), is: v.picklist(['down', 'up', 'saved', 'restored', 'dying']) }),
+  v.strictObject({
+    do: v.literal('hub'),
+    is: v.picklist(['down', 'up', 'saved', 'restored', 'dying', 'dying unheard']),
+  }),
   /** Answers for that file of any release are so, so many times (null: until `heal`); answers given later come later. */
   v.strictObject({
     do: v.literal('answer'),

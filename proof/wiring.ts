@@ -30,8 +30,8 @@ export function wire(scene: Scene, stage: Stage): void {
   const kept = world.onKept
   world.onKept = (device, status) => {
     kept(device, status)
-    if (!story.state.conditions.dying) return
-    change(story, { dying: false, hub: 'down' })
+    if (story.state.conditions.dying !== 'after commit') return
+    change(story, { dying: null, hub: 'down' })
     world.stopHub()
   }
   if (story.state.conditions.hub === 'down') world.stopHub()
@@ -101,7 +101,10 @@ export function fatesFor(left: Left) {
   return left === 'front' || left === 'back' ? new Array<typeof left>(pendingMax).fill(left) : left
 }
 
-/** Statuses that come once, twice, or once more after the next one. A hub that starts anew listens anew. */
+/**
+ * Statuses that come once, twice, or once more after the next one, or to a hub that dies. A hub that starts anew
+ * listens anew.
+ */
 function wireBroker({ world, story }: Scene): void {
   const { broker } = world.net
   let before: (() => Promise<void>) | null = null
@@ -109,8 +112,14 @@ function wireBroker({ world, story }: Scene): void {
     const heard = broker.onDevice
     broker.onDevice = async (topic, payload) => {
       const deliver = (): Promise<void> => heard(topic, payload)
+      const isStatus = parseDeviceTopic(topic)?.kind === 'status'
+      if (isStatus && story.state.conditions.dying === 'before commit') {
+        change(story, { dying: null, hub: 'down' })
+        // The PUBACK is on its way.
+        return world.time.soon(() => world.stopHub())
+      }
       await deliver()
-      if (parseDeviceTopic(topic)?.kind !== 'status') return
+      if (!isStatus) return
       const { statuses } = story.state.conditions
       if (statuses === 'twice') await deliver()
       else if (statuses === 'late again') await before?.()

@@ -18,6 +18,7 @@ import {
   claimsPriority,
   closed,
   mayRollBack,
+  spareFirst,
   standingOf,
   tidied,
 } from '../update/boot-rules.ts'
@@ -32,6 +33,8 @@ export interface BootDuty {
   begin(): Promise<void>
   /** Rule 9: journal, record, a last word, reboot. */
   giveWay(): Promise<void>
+  /** Rule 10, the last case: the running slot is damaged and the spare is the only good one. */
+  leave(): Promise<never>
 }
 
 export interface DutyHost {
@@ -158,6 +161,11 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     await host.reboot()
   }
 
+  const leave = async (): Promise<never> => {
+    await boot.writeBoth(spareFirst(boot.record, own))
+    return host.reboot()
+  }
+
   /** "It lived": the record may lose its way back here, the reason must not. A full disk does not stop a rollback. */
   const rememberVerdict = async (found: FinalVerdict & { kind: 'unhealthy' }): Promise<void> => {
     const entry = { code: found.code, what: sick(found), evidence: evidenceFrom(found) }
@@ -190,7 +198,8 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     },
     async begin() {
       await finishWithdrawal(board)
-      const { attempt } = journal.current
+      const { attempt, leaving } = journal.current
+      if (leaving === handOver.bootId) return leave()
       if (attempt !== null) await placeAttempt(attempt)
       const standing = standingOf(boot.record, own)
       ports.events.emit({ event: 'standing', slot: own, standing, boot: handOver.bootId })
@@ -203,6 +212,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       watch()
     },
     giveWay,
+    leave,
   }
 }
 

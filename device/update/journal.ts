@@ -56,6 +56,8 @@ const journal = v.object({
   connection: count,
   /** Boot in which a flush of the spare failed: what is read there since may not be on the medium. */
   spareDoubted: v.optional(text),
+  /** Boot that must end with the spare first: the running slot is damaged, and an attempt has ended by it. */
+  leaving: v.optional(text),
   /** Statuses that the hub has not acknowledged, oldest first. */
   outbox: v.array(statusSchema),
 })

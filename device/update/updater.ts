@@ -11,7 +11,6 @@ import type { Desired, Evidence, Progress, Report, UpdateState } from '../../cor
 import type { Board } from '../board.ts'
 import type { Reporter } from '../report/reporter.ts'
 import { tail } from '../report/snapshot.ts'
-import { spareFirst } from './boot-rules.ts'
 import { createInstaller, type Installer, type StepOutcome } from './installer.ts'
 import type { Attempt, Journal } from './journal.ts'
 import { step, type UpdateAction, type UpdateEvent } from './machine.ts'
@@ -51,6 +50,8 @@ export interface UpdaterHost {
   enqueue(work: () => Promise<void>): void
   reboot(): Promise<never>
   rollBack(): Promise<void>
+  /** The spare is the only good slot: it is booted. */
+  leave(): Promise<never>
   /** IDLE again. */
   idle(): void
 }
@@ -153,17 +154,18 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
     end = null
     lastReport = document
     await forget()
-    if (bootTheSpare) {
-      await board.boot.writeBoth(spareFirst(board.boot.record, board.own))
-      return host.reboot()
-    }
+    if (bootTheSpare) return host.leave()
     if (result === 'failed' && attempt.verdict !== null) await afterRollback(attempt)
     await fire('reported')
   }
 
   const isKept = async (document: Report, attempt: Attempt, result: 'ok' | 'failed'): Promise<boolean> => {
     try {
-      await host.reporter.keep({ report: document }, (it) => finished(it, attempt, result, document.code))
+      const leaving = bootTheSpare ? { leaving: board.handOver.bootId } : {}
+      await host.reporter.keep({ report: document }, (it) => ({
+        ...finished(it, attempt, result, document.code),
+        ...leaving,
+      }))
       return true
     } catch (caught) {
       if (!(caught instanceof EverbootError)) throw caught

@@ -28,7 +28,7 @@ export function headline(total: Figures): string {
 
 /** One sentence: what was done and found. */
 export function lede(total: Figures, results: readonly SweepResult[]): Html {
-  const { operations, states, distinct, planned, fired, violations, seconds } = total
+  const { operations, states, distinct, planned, fired, kills, violations, seconds } = total
   const twice = results.some((it) => it.depth === 2) ? ', and again while it recovered' : ''
   const came =
     planned === fired
@@ -38,7 +38,7 @@ export function lede(total: Figures, results: readonly SweepResult[]): Html {
     violations === 0
       ? 'no promise was broken'
       : `${countOf(violations, 'promise')} ${violations === 1 ? 'was' : 'were'} broken`
-  return html`In ${countOf(results.length, 'story', 'stories')} a simulated board lost its power at <b>${countOf(operations, 'operation')}</b>${twice}: before, inside and after each, with many a mix of what had not reached the disk. Of <b>${countOf(states, 'crash state')}</b> ${countText(distinct)} were distinct, ${came}, and <b>${held}</b>, in ${secondsText(seconds)}.`
+  return html`In ${countOf(results.length, 'story', 'stories')} a simulated board lost its power at <b>${countOf(operations, 'operation')}</b>${twice}: before, inside and after each, with many a mix of what had not reached the disk. Of <b>${countOf(states, 'crash state')}</b> ${countText(distinct)} were distinct, ${came}, the agent was killed ${countOf(kills, 'time')} besides, and <b>${held}</b>, in ${secondsText(seconds)}.`
 }
 
 /** Nothing when all is well. */

@@ -16,6 +16,8 @@ export interface Figures {
   readonly distinct: number
   readonly planned: number
   readonly fired: number
+  /** Kills of the agent. */
+  readonly kills: number
   readonly violations: number
   readonly seconds: number
   readonly operations: number
@@ -25,7 +27,7 @@ export interface Figures {
 }
 
 export function figuresOf(result: SweepResult): Figures {
-  const { states, distinct, planned, fired, seconds, operations } = result
+  const { states, distinct, planned, fired, kills, seconds, operations } = result
   const ends = sumEndings(operations.flatMap((it) => it.cells.map((cell) => cell.endings)))
   const deeper = operations.reduce((sum, it) => sum + (it.deeper?.violations ?? 0), 0)
   return {
@@ -33,6 +35,7 @@ export function figuresOf(result: SweepResult): Figures {
     distinct,
     planned,
     fired,
+    kills,
     violations: Math.max(result.violations.length, ends.violation + deeper),
     seconds,
     operations: operations.length,
@@ -48,6 +51,7 @@ export function sumFigures(all: readonly Figures[]): Figures {
     distinct: sum((it) => it.distinct),
     planned: sum((it) => it.planned),
     fired: sum((it) => it.fired),
+    kills: sum((it) => it.kills),
     violations: sum((it) => it.violations),
     seconds: sum((it) => it.seconds),
     operations: sum((it) => it.operations),

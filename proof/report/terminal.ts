@@ -52,13 +52,13 @@ export function reportLines(
 type Paint = (style: Style, text: string) => string
 
 function headLines(total: Figures, paint: Paint): readonly string[] {
-  const { states, distinct, planned, fired, violations, uncut, seconds } = total
+  const { states, distinct, planned, fired, kills, violations, uncut, seconds } = total
   const good = verdictOf(total) === 'good'
   const rate = seconds > 0 ? `, ${countText(Math.round((60 * states) / seconds))} a minute` : ''
   return [
     paint(good ? 'good' : 'bad', clipped(`${good ? '✓' : '✕'} ${headline(total)}`, columns)),
     `  ${countOf(states, 'crash state')}, ${countText(distinct)} distinct, in ${secondsText(seconds)}${rate}`,
-    `  planned cuts that came: ${countText(fired)} of ${countText(planned)}`,
+    `  planned cuts that came: ${countText(fired)} of ${countText(planned)}; kills of the agent: ${countText(kills)}`,
     `  operations without a cut: ${countText(uncut)}, broken promises: ${countText(violations)}`,
   ]
 }

@@ -223,6 +223,16 @@ const storage: readonly Fault[] = [
     }
   }),
   {
+    name: 'reads come short',
+    strike({ board }, random) {
+      // At least one sector comes, or it would be an error.
+      for (const { faults, sectorBytes } of board.storage.disks) {
+        const most = sectorBytes * (1 + random.below(4))
+        faults.read = (_, bytes) => Math.min(bytes, most)
+      }
+    },
+  },
+  {
     name: 'a flush of the boot partition fails once and loses what was written',
     strike({ board, observer }) {
       let left = 1

@@ -1,6 +1,6 @@
 /**
  * Cuts the power of a story at every operation in every way, and runs what is left to its end; two deep when
- * asked: each recovery is cut again at each of its own operations.
+ * asked: each recovery is cut again at each of its own operations. And kills the agent at every operation.
  * Promise: operations are counted in a story without cuts first, and each planned cut must come; a crash state
  * goes on from a copy of what the power left, so the cost grows with the operations, not with their square.
  * Leaves to others: dividing the work (adapters/workers.ts), which states (crash-states.ts), what must hold
@@ -10,7 +10,7 @@ import { crashedDisk } from '../../bootloader-sim/devices/block-device.ts'
 import type { Fate } from '../../bootloader-sim/devices/fate.ts'
 import { crashedFiles } from '../../bootloader-sim/devices/file-store.ts'
 import { assert, present } from '../../core/assert.ts'
-import { atRest } from '../at-rest.ts'
+import { comesToRest } from '../at-rest.ts'
 import { play } from '../player.ts'
 import type { Scenario } from '../scenario.ts'
 import {
@@ -25,10 +25,9 @@ import {
 import { otherwise, otherwiseUnderCuts } from '../verdict.ts'
 import { type CrashPoint, type CrashState, crashStates } from './crash-states.ts'
 import { type Identity, identity } from './identity.ts'
+import { killAt } from './kills.ts'
 import type { Cell, Ending, FoundViolation, SweptOperation, Way } from './result.ts'
 
-/** Virtual time that a board has to come to rest. */
-const restMs = 6 * 3_600_000
 /** More would only repeat the first ones. */
 const violationsKept = 20
 
@@ -47,6 +46,8 @@ export interface SweepPart {
   readonly operations: readonly SweptOperation[]
   readonly planned: number
   readonly fired: number
+  /** Kills of the agent; each one came. */
+  readonly kills: number
   readonly violations: readonly FoundViolation[]
   /** Identities of all different crash images. */
   readonly images: Iterable<string>
@@ -75,6 +76,7 @@ export async function sweepPart(plan: SweepPlan, tick: (states: number) => void)
     if (Math.floor((index * plan.parts) / points.length) !== plan.part) continue
     const before = part.fired
     await part.cutAt(point)
+    if (point.phase !== 'boot') await part.killAt(point)
     tick(part.fired - before)
     if (part.enough()) break
   }
@@ -91,7 +93,7 @@ export interface Uncut {
 export async function pointsOf({ scenario, stage }: Pick<SweepPlan, 'scenario' | 'stage'>): Promise<Uncut> {
   const scene = await preparedScene(scenario, stage)
   const points = record(scene)
-  const went = (await play(scene, scenario.steps, stage)) && (await rest(scene))
+  const went = (await play(scene, scenario.steps, stage)) && (await comesToRest(scene))
   scene.observer.tell({ kind: 'end', converged: went })
   const wrong = went ? otherwise(scene, scenario.expect, stage, false) : 'the board does not come to rest'
   return { points: points(), violation: violationOf(scene, wrong) }
@@ -101,19 +103,12 @@ export async function pointsOf({ scenario, stage }: Pick<SweepPlan, 'scenario' |
 export async function preparedScene({ prepare }: Scenario, stage: Stage): Promise<Scene> {
   const scene = await firstScene(stage)
   await scene.board.powerOn()
-  const ready = (await rest(scene)) && (await play(scene, prepare, stage)) && (await rest(scene))
+  const ready =
+    (await comesToRest(scene)) && (await play(scene, prepare, stage)) && (await comesToRest(scene))
   // What is broken in the preparation already is told with the story.
   assert(ready || scene.observer.violation() !== null, 'the scenario cannot be prepared')
   beginStory(scene)
   return scene
-}
-
-async function rest(scene: Scene): Promise<boolean> {
-  const came = await scene.world.time.until(
-    () => scene.observer.violation() !== null || atRest(scene),
-    restMs,
-  )
-  return came && scene.observer.violation() === null
 }
 
 /** Takes an image before and after each operation from now on. */
@@ -153,6 +148,7 @@ class Part implements SweepPart {
   readonly operations: SweptOperation[] = []
   planned = 0
   fired = 0
+  kills = 0
   readonly violations: FoundViolation[] = []
   readonly #plan: SweepPlan
   readonly #identity: Identity = identity()
@@ -223,11 +219,39 @@ class Part implements SweepPart {
     const future = await futureOf(crashed, scenario, stage, { record: recording })
     this.fired += 1
     this.#seen.set(key, { ...future, points: [] })
-    if (future.violation !== null && this.violations.length < violationsKept) {
-      this.violations.push({ ...future.violation, replay: path })
-    }
+    this.#keep(future.violation, path)
     return { future, isNew }
   }
+
+  async killAt({ number }: CrashPoint): Promise<void> {
+    if (this.enough()) return
+    const { scenario, stage } = this.#plan
+    this.#keep(await killedFuture(scenario, stage, number), `${scenario.name}/${number}.killed`)
+    this.kills += 1
+  }
+
+  #keep(violation: Future['violation'], replay: string): void {
+    if (violation !== null && this.violations.length < violationsKept) {
+      this.violations.push({ ...violation, replay })
+    }
+  }
+}
+
+/** The story with the agent killed at one operation. @param begin told of the scene before its first step */
+export async function killedFuture(
+  scenario: Scenario,
+  stage: Stage,
+  operation: number,
+  begin: (scene: Scene) => void = () => {},
+): Promise<Future['violation']> {
+  const scene = await preparedScene(scenario, stage)
+  begin(scene)
+  const checkIt = killAt(scene, operation)
+  const went = (await play(scene, scenario.steps, stage)) && (await comesToRest(scene))
+  checkIt()
+  scene.observer.tell({ kind: 'end', converged: went })
+  const wrong = went ? otherwiseUnderCuts(scene, scenario, stage) : 'the board does not come to rest'
+  return violationOf(scene, wrong)
 }
 
 /** What the power leaves: media on which fate has decided, and nothing pending. */
@@ -265,7 +289,7 @@ export async function futureOf(
   const before = board.boots.at(-1)
   const boots = board.boots.length
   await board.powerOn()
-  const went = (await play(scene, scenario.steps, stage)) && (await rest(scene))
+  const went = (await play(scene, scenario.steps, stage)) && (await comesToRest(scene))
   observer.tell({ kind: 'end', converged: went })
   const wrong = went ? otherwiseUnderCuts(scene, scenario, stage) : 'the board does not come to rest'
   const violation = violationOf(scene, wrong)

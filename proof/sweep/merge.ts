@@ -37,6 +37,7 @@ export function merged(
     distinct: new Set(parts.flatMap((it) => [...it.images])).size,
     planned,
     fired,
+    kills: sum((it) => it.kills),
     violations: parts.flatMap((it) => it.violations),
     seconds,
     operations,

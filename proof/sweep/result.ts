@@ -45,7 +45,7 @@ export interface SweptOperation {
 }
 
 export interface FoundViolation extends Violation {
-  /** Argument of `everboot emulator replay`. */
+  /** Argument of `everboot emulator replay`: as of a cell, or `update/37.killed`. */
   readonly replay: string
 }
 
@@ -61,6 +61,8 @@ export interface SweepResult {
   /** Cuts that were planned, and that came. */
   readonly planned: number
   readonly fired: number
+  /** How often the agent was killed: once at every operation at which one ran. */
+  readonly kills: number
   readonly violations: readonly FoundViolation[]
   /** Wall time. */
   readonly seconds: number

@@ -37,9 +37,9 @@ async function work(job: Job): Promise<unknown> {
   const scenario = orThrow(readScenario(job.scenario, 'scenario'))
   const stage = await makeStage(scenario, job.stage, sweepParts)
   const { depth, part, parts } = job
-  const { operations, planned, fired, violations, images } = await sweepPart(
+  const { operations, planned, fired, kills, violations, images } = await sweepPart(
     { scenario, stage, depth, part, parts },
     tick,
   )
-  return { operations, planned, fired, violations, images: [...images] }
+  return { operations, planned, fired, kills, violations, images: [...images] }
 }

@@ -1,15 +1,32 @@
 /**
- * Looks for a planted bug as the everyday run does: small sweeps of all kinds of stories, then seeds, until an
- * invariant by name does not hold. Without a plant it must find nothing in all of them.
+ * Looks for a planted bug as the everyday run does: every story once, then small sweeps of some, then seeds, until
+ * an invariant by name does not hold. Without a plant it must find nothing in all of them.
  * Prints one line of JSON; `node --import ./test/canaries/plant.ts test/canaries/hunt.ts [all]`.
  * Leaves to others: which plant (EVERBOOT_PLANT), what to make of the answer.
  */
 import { rememberingParts, sweepParts } from '../../proof/adapters/parts.ts'
-import { openScenario } from '../../proof/adapters/scenario-files.ts'
+import { openScenario, scenarioNames } from '../../proof/adapters/scenario-files.ts'
 import { makeStage } from '../../proof/stage.ts'
 import { playSeed, swarmStages } from '../../proof/swarm/swarm.ts'
-import { sweepPart } from '../../proof/sweep/explore.ts'
-import { type Hunted, huntedSeeds, huntedStories } from './hunted.ts'
+import { pointsOf, sweepPart } from '../../proof/sweep/explore.ts'
+import { type Hunted, huntedSeeds, huntedStories, rehearsedPieces } from './hunted.ts'
+
+async function inRehearsals(counts: { rehearsals: number }): Promise<Hunted['caught']> {
+  for (const name of await scenarioNames()) {
+    const { scenario } = await openScenario(name)
+    const stage = await makeStage(
+      scenario,
+      { seed: 1, pieces: rehearsedPieces, sectorBytes: 4096 },
+      sweepParts,
+    )
+    const { violation } = await pointsOf({ scenario, stage })
+    counts.rehearsals += 1
+    if (violation !== null && named(violation.invariant)) {
+      return { invariant: violation.invariant, what: violation.what, replay: `${name}/uncut` }
+    }
+  }
+  return null
+}
 
 const named = (invariant: string): boolean => /^I\d+$/.test(invariant)
 
@@ -37,6 +54,6 @@ async function inSeeds(counts: { seeds: number }): Promise<Hunted['caught']> {
   return null
 }
 
-const counts = { states: 0, seeds: 0 }
-const caught = (await inStories(counts)) ?? (await inSeeds(counts))
+const counts = { rehearsals: 0, states: 0, seeds: 0 }
+const caught = (await inRehearsals(counts)) ?? (await inStories(counts)) ?? (await inSeeds(counts))
 process.stdout.write(`${JSON.stringify({ caught, ...counts } satisfies Hunted)}\n`)

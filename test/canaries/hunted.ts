@@ -2,6 +2,9 @@
  * Where planted bugs are looked for, in this order, and what a hunt says.
  */
 
+/** Pieces in the images of stories that are played without cuts. */
+export const rehearsedPieces = 8
+
 /** Stories that are swept, small. */
 export const huntedStories = [
   { name: 'update', pieces: 5, sectorBytes: 4096 },
@@ -18,6 +21,7 @@ export const huntedSeeds = 150
 export interface Hunted {
   /** The first invariant by name that did not hold. */
   readonly caught: { readonly invariant: string; readonly what: string; readonly replay: string } | null
+  readonly rehearsals: number
   readonly states: number
   readonly seeds: number
 }

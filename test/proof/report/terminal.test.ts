@@ -19,7 +19,7 @@ describe('a good run', () => {
   it('is told in totals, stories and bars', () => {
     fits(lines)
     expect(lines[0]).toBe('✓ The power was cut 12,228 times. The board always came back.')
-    expect(lines).toContain('  planned cuts that came: 12,228 of 12,228')
+    expect(lines).toContain('  planned cuts that came: 12,228 of 12,228; kills of the agent: 702')
     expect(lines).toContain('  operations without a cut: 0, broken promises: 0')
     const [update] = lines.filter((it) => it.startsWith('update '))
     expect(update?.trim().split(/\s+/)).toEqual(['update', '120', '2,542', '2,362', '69', '20', '0'])
