@@ -4,7 +4,7 @@
 ARCH := $(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test coverage check format build bench clean
+.PHONY: help setup demo test coverage check format build bench soak sim-nightly clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -61,6 +61,12 @@ MINUTES ?= 5
 soak: setup
 	@node test/host-tools.ts >&2
 	@node test/live/soak/soak.ts --minutes $(MINUTES) $(SOAK)
+
+## make sim-nightly  every everyday story cut twice in every way, all others once, 20,000 seeds: hours
+sim-nightly: setup
+	@node everboot.ts emulator sweep --scenario everyday --pieces 8 --depth 2 $(SWEEP)
+	@node everboot.ts emulator sweep --pieces 8 --sector 512
+	@node everboot.ts emulator swarm --seeds 20000 --from 10000
 
 clean:
 	@rm -rf dist coverage

@@ -5,7 +5,14 @@
 import { defineConfig } from 'vitest/config'
 
 /** Boards, hubs and packages as real processes: alone on the machine, so that deadlines mean something. */
-const whole = ['test/live/**/*.test.ts', 'test/bootloader-sim/emulator*.test.ts', 'test/package.test.ts']
+const whole = [
+  'test/live/**/*.test.ts',
+  'test/bootloader-sim/emulator*.test.ts',
+  'test/package.test.ts',
+  // These use every core themselves.
+  'test/proof/everyday.test.ts',
+  'test/canaries/canaries.test.ts',
+]
 
 export default defineConfig({
   test: {

@@ -4,6 +4,7 @@
  */
 import { downloadPlants } from './plants/download.ts'
 import { floorPlants } from './plants/floor.ts'
+import { foundPlants } from './plants/found.ts'
 import { hubPlants } from './plants/hub.ts'
 import { journalPlants } from './plants/journal.ts'
 import { orderPlants } from './plants/order.ts'
@@ -19,6 +20,7 @@ export const plants: readonly Plant[] = [
   ...downloadPlants,
   ...journalPlants,
   ...hubPlants,
+  ...foundPlants,
 ]
 
 /** @throws Error when there is no planted bug of this name */
@@ -68,6 +70,13 @@ export const listed: Readonly<Record<Plant['from'], readonly string[]>> = {
     'outcome taken from the journal',
     'roll back from a slot that is not on trial',
     'final floor in one copy only',
+  ],
+  found: [
+    'believe a seal that was not flushed',
+    'leave a withdrawal in one copy',
+    'hash trees are not re-read',
+    'believe a spare whose flush failed',
+    'a read that fails once counts as damage',
   ],
 }
 

@@ -16,7 +16,6 @@ export const downloadPlants: readonly Plant[] = [
         replace: 'saving = target.saveMark(next, tally()).then(() => writer.flush())',
       },
     ],
-    caughtBy: ['I8'],
     how: 'Good update: a cut that drops unflushed writes between the journal with a mark and the flush of the slot; pieces before the mark are fetched again.',
   },
   {
@@ -48,7 +47,6 @@ export const downloadPlants: readonly Plant[] = [
       } else`,
       },
     ],
-    caughtBy: ['I8'],
     how: 'Good update over a link so slow that every piece has its mark, but with more than one piece in two seconds: the mark goes ahead of the last flush, a cut drops pieces before it, and they are fetched again.',
   },
   {
@@ -61,7 +59,6 @@ export const downloadPlants: readonly Plant[] = [
         replace: 'const later = status >= 500 || status === 404 || status === 408 ||',
       },
     ],
-    caughtBy: ['I13', 'I18'],
     how: 'The server answers 404 for manifest, index or blob and goes on doing so (a release that was deleted): the attempt never ends and has no final report.',
   },
   {
@@ -77,7 +74,6 @@ export const downloadPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I8'],
     how: 'The server answers a range from the middle of the blob with 200 and the whole file, once or always: bytes from the start of the file are taken for the piece and thrown away, though nothing was killed.',
   },
 ]

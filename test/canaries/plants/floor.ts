@@ -25,7 +25,6 @@ export const floorPlants: readonly Plant[] = [
         replace: 'if (String(seal.securityVersion) < String(floor)) {',
       },
     ],
-    caughtBy: ['I3'],
     how: 'Floor raised over a change of length: security version 9 runs, 10 is committed and bars what is older; then the committed slot rots (or uses up its tries), and the loader starts 9 under floor 10.',
   },
   {
@@ -43,7 +42,6 @@ export const floorPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I5', 'I1', 'I13'],
     how: 'Sick or cut trial of a release that bars older ones: its first boot bars the committed system that it must be able to fall back to.',
   },
   {
@@ -58,7 +56,6 @@ export const floorPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I5', 'I3'],
     how: 'Good update that raises the floor: a cut between the first copy with the new floor and the stamp, then both copies are lost (the checker may suppose that at every crash image): the floor is the old one again and the barred system boots.',
   },
   {
@@ -73,7 +70,6 @@ export const floorPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I5'],
     how: 'Good update that raises the floor: after the commit the newer copy is lost, for a loader that does not read the stamp (or whose stamp is bad too): the older copy has the old floor.',
   },
 ]

@@ -24,7 +24,6 @@ export const hubPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I18', 'I11', 'I12'],
     how: 'Any story: the hub is killed between the PUBACK of its broker and its commit of the final report, and starts again: the report never comes.',
   },
   {
@@ -37,7 +36,6 @@ export const hubPlants: readonly Plant[] = [
         replace: 'if (desired.seq <= open) return',
       },
     ],
-    caughtBy: ['I18'],
     how: 'Any story: the retained assignment is delivered once more after its end (duplicate message, new connection, hub restart); after a rollback the sick release is tried again and again.',
   },
 ]

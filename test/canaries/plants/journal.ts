@@ -18,7 +18,6 @@ export const journalPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I18', 'I11'],
     how: 'The directory is synced before the rename, not after it. Good update: a cut that loses unsynced names after the hub has a status (best: the final report): the journal is one save behind, the attempt is found open again and reported a second time, or status numbers are used again.',
   },
 ]

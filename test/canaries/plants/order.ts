@@ -28,7 +28,6 @@ export const orderPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I2'],
     how: 'Second of two good updates: a cut after the seal of the old fallback is wiped and before the first copy of the record says so leaves a slot that the record calls committed, with tries, and that does not verify.',
   },
   {
@@ -42,7 +41,6 @@ export const orderPlants: readonly Plant[] = [
         replace: '',
       },
     ],
-    caughtBy: ['I2'],
     how: 'Second of two good updates: a cut after the first piece is on the medium and before the new seal leaves an authentic seal over an image that is not the one it vouches for.',
   },
   {
@@ -60,7 +58,6 @@ export const orderPlants: readonly Plant[] = [
       },
       { file: installer, find: sealThenJournal, replace: justTheJournal },
     ],
-    caughtBy: ['I2', 'I9'],
     how: 'Good update: a cut after the seal is flushed and before the tree is leaves a sealed slot without its tree, which the next start takes for complete and arms as it is; a piece lost or rotten before the read-back is sealed too.',
   },
   {
@@ -80,7 +77,6 @@ export const orderPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I2', 'I9', 'I18'],
     how: 'Good update: a cut after the record is armed and before the seal is flushed leaves a slot with three tries that does not verify; the attempt ends as a failed trial that never was.',
   },
   {
@@ -96,7 +92,6 @@ export const orderPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I8'],
     how: 'Good update: a cut that drops unflushed writes after a mark is durable and before the flush of the read-back; pieces before the mark are fetched again.',
   },
   {
@@ -111,7 +106,6 @@ export const orderPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I4'],
     how: 'Two updates in a row: the committed slot rots while it runs, after the first; the second writes the other one, which is the only good slot. No crash is needed.',
   },
   {
@@ -127,7 +121,6 @@ export const orderPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I2', 'I13'],
     how: 'Assigned is what the spare holds already (the former release, or one that was rolled back), and the image in the spare rotted before: it is armed as it is, does not verify, and the attempt fails where a download would have mended it.',
   },
 ]

@@ -4,8 +4,6 @@
  * Leaves to others: the bugs (the other files of this folder), planting them in a process (../planting.ts).
  */
 
-export type Invariant = `I${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18}`
-
 export interface Edit {
   /** Path from the root of the project. */
   readonly file: string
@@ -17,11 +15,9 @@ export interface Edit {
 export interface Plant {
   /** As in the list of planted bugs. */
   readonly name: string
-  /** Which list: that of the faults, or that of the boot protocol. */
-  readonly from: 'faults' | 'boot'
+  /** Which list: that of the faults, that of the boot protocol, or that of what the proof has found in Everboot itself. */
+  readonly from: 'faults' | 'boot' | 'found'
   readonly edits: readonly Edit[]
-  /** Invariants of which at least one must break. */
-  readonly caughtBy: readonly Invariant[]
   /** In which story, by which crash or fault and when it shows. */
   readonly how: string
 }

@@ -29,7 +29,6 @@ export const recordPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I6', 'I5'],
     how: 'Only the agent still flushes, once, when it lets the partition go. A trial that hangs: each reset drops the try that the loader took, and the trial never ends; a cut between two copies may lose both writes.',
   },
   {
@@ -44,7 +43,6 @@ export const recordPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I2', 'I9', 'I18'],
     how: 'Any story: the newest copy is bad (at rest, or after a cut right behind its write; a torn write does not do it, since the record fits one sector): the other copy is stale for ever or was never written, everything is put on trial again, and what was armed or proved is reported as failed.',
   },
   {
@@ -57,7 +55,6 @@ export const recordPlants: readonly Plant[] = [
         replace: '  copyOffsets: [0, 0] as readonly [number, number],',
       },
     ],
-    caughtBy: ['I9', 'I18'],
     how: 'Any story: one copy is bad (at rest, or after a cut right behind its write; a torn write does not do it, since the record fits one sector): the whole record is lost, everything is put on trial again, and what was armed or proved is reported as failed.',
   },
   {
@@ -70,7 +67,6 @@ export const recordPlants: readonly Plant[] = [
         replace: 'device.read(at, part).then(() => part.length)',
       },
     ],
-    caughtBy: ['I1', 'I13'],
     how: 'Any story: a device that gives fewer sectors than asked for, as it may: copies, seals and images that are whole look damaged, and with reads that are always short no slot boots.',
   },
   {
@@ -83,7 +79,6 @@ export const recordPlants: readonly Plant[] = [
         replace: 'return withSlot(record, spare, { ...record[spare], ok: false, tries: 0 })',
       },
     ],
-    caughtBy: ['I18', 'I9'],
     how: 'Second of two good updates: a cut after the journal says arming and before the record is armed; the start takes the old version number for a trial that came to nothing and reports a failure of what was never tried.',
   },
   {
@@ -96,7 +91,6 @@ export const recordPlants: readonly Plant[] = [
         replace: 'return { ...mine, priority: own }',
       },
     ],
-    caughtBy: ['I2'],
     how: 'Both slots hold a release and both copies of the record are lost: both are put on trial, one commits, and at rest the record still gives tries to a slot that was never proved.',
   },
   {
@@ -109,7 +103,6 @@ export const recordPlants: readonly Plant[] = [
         replace: 'if (verdict?.verified !== true || !before.ok) return before',
       },
     ],
-    caughtBy: ['I1'],
     how: 'Sick or hanging trial that was given up; then the committed slot rots: the other one is complete and sealed, and nothing boots.',
   },
   {
@@ -126,7 +119,6 @@ export const recordPlants: readonly Plant[] = [
 `,
       },
     ],
-    caughtBy: ['I6'],
     how: 'Trial that hangs three times, then eight power cuts of the committed slot before its agent has closed the attempt (or both counters garbage at 0): the re-armed record starts the given-up trial a fourth time, before the committed slot.',
   },
 ]

@@ -28,7 +28,6 @@ import { EverbootError, type Fault } from '../../core/errors.ts'
 `,
       },
     ],
-    caughtBy: ['I9', 'I18'],
     how: 'Good update: a cut between the two writes leaves a healthy trial without tries; the old system boots and reports that the new one never reported health.',
   },
   {
@@ -53,7 +52,6 @@ import { EverbootError, type Fault } from '../../core/errors.ts'
         replace: "if (standing === 'trial' || host.updater.state === 'REBOOTING') await commitTrial()",
       },
     ],
-    caughtBy: ['I18', 'I6'],
     how: 'Sick trial, without any crash: the sick system is committed, cannot be rolled back and stays; with a kill or a cut during the trial it is even reported as a success.',
   },
   {
@@ -73,7 +71,6 @@ import { EverbootError, type Fault } from '../../core/errors.ts'
 `,
       },
     ],
-    caughtBy: ['I18'],
     how: 'Sick trial or hang, without any crash: the hub has a final report of success for a release that is rolled back.',
   },
   {
@@ -86,7 +83,6 @@ import { EverbootError, type Fault } from '../../core/errors.ts'
         replace: 'return other.ok || other.tries > 0',
       },
     ],
-    caughtBy: ['I13', 'I6'],
     how: 'Sick trial, and the committed slot rots while it runs: each boot of the sick slot in rescue rolls back to the one that does not verify, without end; also a committed system that turns sick after a good update leaves by itself.',
   },
   {
@@ -112,7 +108,6 @@ import { EverbootError, type Fault } from '../../core/errors.ts'
         replace: '',
       },
     ],
-    caughtBy: ['I18'],
     how: 'Good update: a kill or cut after the record is committed and before the journal has the report makes a failure of it; so does a cut between the journal that says arming and the record.',
   },
   {
@@ -136,7 +131,6 @@ import { EverbootError, type Fault } from '../../core/errors.ts'
 `,
       },
     ],
-    caughtBy: ['I18', 'I4', 'I13'],
     how: 'Hanging trial, without any crash: back in the old slot the agent takes itself for the new system, finds itself healthy, commits the slot that hangs and reports success.',
   },
 ]
