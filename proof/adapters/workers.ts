@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Job, Tick } from '../worker/main.ts'
+import type { Answer, Job } from '../worker/main.ts'
 
 export const workersMax = availableParallelism()
 
@@ -15,38 +15,41 @@ export async function runJobs<T>(
   onTick: (states: number) => void,
 ): Promise<readonly T[]> {
   const results = new Array<T>(jobs.length)
-  const workers = new Set<Worker>()
+  const workers = Array.from({ length: Math.min(workersMax, jobs.length) }, startWorker)
   let next = 0
-  const one = async (): Promise<void> => {
+  // What a worker has loaded and verified serves its next job too.
+  const one = async (worker: Worker): Promise<void> => {
     while (next < jobs.length) {
       const index = next
       next += 1
-      results[index] = await runJob<T>(jobs[index] as Job, workers, onTick)
+      results[index] = await runJob<T>(worker, jobs[index] as Job, onTick)
     }
   }
   try {
-    await Promise.all(Array.from({ length: Math.min(workersMax, jobs.length) }, one))
+    await Promise.all(workers.map(one))
   } finally {
     for (const worker of workers) await worker.terminate()
   }
   return results
 }
 
-function runJob<T>(job: Job, workers: Set<Worker>, onTick: (states: number) => void): Promise<T> {
+function startWorker(): Worker {
+  // From the clone this file is TypeScript, from the package JavaScript.
+  return new Worker(new URL(`../worker/main${extname(import.meta.url)}`, import.meta.url))
+}
+
+function runJob<T>(worker: Worker, job: Job, onTick: (states: number) => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    // From the clone this file is TypeScript, from the package JavaScript.
-    const worker = new Worker(new URL(`../worker/main${extname(import.meta.url)}`, import.meta.url), {
-      workerData: job,
-    })
-    workers.add(worker)
-    worker.on('message', (message: Tick | { readonly kind: 'done'; readonly result: T }) => {
-      if (message.kind === 'tick') onTick(message.states)
-      else resolve(message.result)
-    })
-    worker.on('error', reject)
-    worker.on('exit', (status) => {
-      workers.delete(worker)
-      if (status !== 0) reject(new Error(`a worker ended with ${status}`))
-    })
+    const ended = (status: number): void => reject(new Error(`a worker ended with ${status}`))
+    const heard = (answer: Answer): void => {
+      if (answer.kind === 'tick') {
+        onTick(answer.states)
+        return
+      }
+      worker.off('message', heard).off('error', reject).off('exit', ended)
+      resolve(answer.result as T)
+    }
+    worker.on('message', heard).on('error', reject).on('exit', ended)
+    worker.postMessage(job)
   })
 }

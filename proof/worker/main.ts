@@ -1,7 +1,7 @@
 /**
- * One worker of a sweep or a swarm: gets a job, reports how far it is, ends with its result.
+ * One worker of a sweep or a swarm: gets one job after another, reports how far it is, answers with the result.
  */
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { present } from '../../core/assert.ts'
 import { orThrow } from '../../core/errors.ts'
 import { rememberingParts, sweepParts } from '../adapters/parts.ts'
@@ -22,15 +22,15 @@ export type Job =
     }
   | { readonly kind: 'swarm'; readonly seeds: readonly number[] }
 
-/** How much is done since the last message. */
-export interface Tick {
-  readonly kind: 'tick'
-  readonly states: number
-}
+/** `tick`: so much more is done of the job under way; `done`: it has ended. */
+export type Answer =
+  | { readonly kind: 'tick'; readonly states: number }
+  | { readonly kind: 'done'; readonly result: unknown }
 
 const port = present(parentPort, 'parent of the worker')
-const tick = (states: number): void => port.postMessage({ kind: 'tick', states } satisfies Tick)
-port.postMessage({ kind: 'done', result: await work(workerData as Job) })
+const answer = (it: Answer): void => port.postMessage(it)
+const tick = (states: number): void => answer({ kind: 'tick', states })
+port.on('message', async (job: Job) => answer({ kind: 'done', result: await work(job) }))
 
 async function work(job: Job): Promise<unknown> {
   if (job.kind === 'swarm') return swarm(job.seeds, rememberingParts, tick)
