@@ -52,7 +52,7 @@ describe('the everyday run', () => {
       '--scenario',
       'everyday',
       '--pieces',
-      '16',
+      '20',
     )
     expect(scenarios.flatMap((it) => it.violations)).toEqual([])
     expect(totals).toMatchObject({ violations: 0, planned: totals.states, fired: totals.states })
