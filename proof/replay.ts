@@ -6,6 +6,7 @@
 import { present } from '../core/assert.ts'
 import { raise } from '../core/errors.ts'
 import type { Violation } from './observer.ts'
+import { rehearse } from './rehearsal.ts'
 import type { Scenario } from './scenario.ts'
 import type { Stage } from './scene.ts'
 import { makeStage, type PartsFor, type StageOptions } from './stage.ts'
@@ -38,12 +39,13 @@ export async function replaySeed(argument: string, partsFor: PartsFor): Promise<
   }
 }
 
+const uncutForm = /^[^/]+\/uncut$/
 const killForm = /^[^/]+\/(\d+)\.killed$/
 const pathForm = /^[^/]+(\/\d+\.(before|torn|after|subset)\.\d+){1,2}$/
 
 /**
- * @param path as a sweep prints it: `update/37.torn.1`, two cuts: `update/37.torn.1/12.before.0`, or a kill of the
- *   agent: `update/37.killed`
+ * @param path as a sweep prints it: `update/37.torn.1`, two cuts: `update/37.torn.1/12.before.0`, a kill of the
+ *   agent: `update/37.killed`, or the story as it is: `update/uncut`
  */
 export async function replayCrash(
   path: string,
@@ -52,10 +54,12 @@ export async function replayCrash(
   partsFor: PartsFor,
 ): Promise<Replayed> {
   const killed = killForm.exec(path)?.[1]
-  if (killed === undefined && !pathForm.test(path)) {
+  const uncut = uncutForm.test(path)
+  if (killed === undefined && !uncut && !pathForm.test(path)) {
     raise('EB-USAGE', `${path} is no crash state; such as update/37.torn.1 or update/37.killed`)
   }
   const stage = await makeStage(scenario, shape, partsFor)
+  if (uncut) return replayUncut(scenario, stage)
   if (killed !== undefined) return replayKill(Number(killed), scenario, stage)
   const [first, second] = path.split('/').slice(1)
   const { points } = await pointsOf({ scenario, stage })
@@ -89,6 +93,16 @@ export async function replayCrash(
     },
   })
   return { events: notes.lines(), count: notes.count(), digest: notes.digest(), violation: future.violation }
+}
+
+async function replayUncut(scenario: Scenario, stage: Stage): Promise<Replayed> {
+  let now = (): number => 0
+  const notes = chronicle(() => now())
+  const { violation } = await rehearse(scenario, stage, (scene) => {
+    now = () => scene.world.time.nowMs()
+    watch(scene, notes)
+  })
+  return { events: notes.lines(), count: notes.count(), digest: notes.digest(), violation }
 }
 
 async function replayKill(operation: number, scenario: Scenario, stage: Stage): Promise<Replayed> {

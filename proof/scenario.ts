@@ -58,6 +58,8 @@ const scenario = v.strictObject({
   sweep: v.optional(v.boolean(), true),
   /** It is swept in the everyday run. */
   everyday: v.optional(v.boolean(), false),
+  /** Its images have at least so many pieces, whatever was asked for: it needs time for what happens during a download. */
+  piecesMin: v.optional(v.pipe(count, v.minValue(1)), 1),
   releases: v.record(name, release),
   /** What comes first; sweeps do not cut it. */
   prepare: v.optional(v.array(step), []),

@@ -12,7 +12,7 @@ import type { WorldParts } from './world.ts'
 
 export interface StageOptions {
   readonly seed: number
-  /** Pieces of 4 KiB in each image. */
+  /** Pieces of 4 KiB in each image; a scenario may need more. */
   readonly pieces: number
   readonly sectorBytes: 512 | 4096
 }
@@ -22,11 +22,12 @@ export type PartsFor = (publisher: Publisher) => WorldParts
 
 /** @param partsFor what the world is made with, given a publisher */
 export async function makeStage(
-  { releases }: Scenario,
-  { seed, pieces, sectorBytes }: StageOptions,
+  { releases, piecesMin }: Pick<Scenario, 'releases' | 'piecesMin'>,
+  { seed, pieces: wanted, sectorBytes }: StageOptions,
   partsFor: PartsFor,
 ): Promise<Stage> {
   const make = publisher(seed)
+  const pieces = Math.max(wanted, piecesMin)
   const common = { pieces, level: 0 }
   const made = new Map([['factory', await make.make('1', 'healthy', common)]])
   for (const [name, { behaviour, securityVersion, floorAfterCommit }] of Object.entries(releases)) {

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Plant } from './plants/planted.ts'
 
 export const root = new URL('../../', import.meta.url)
 export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
@@ -52,4 +53,17 @@ export async function eachOf<T, R>(all: readonly T[], work: (it: T) => Promise<R
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
   return results
+}
+
+/** As plant.ts, for a bug that is not in the lists: what `--import` takes. */
+export function planting(it: Plant): string {
+  const lines = [
+    `import { plantBug } from ${JSON.stringify(new URL('planting.ts', import.meta.url).href)}`,
+    `plantBug(${JSON.stringify(it)})`,
+  ]
+  return `data:text/javascript,${encodeURIComponent(lines.join('\n'))}`
+}
+
+export function bug(...edits: Plant['edits']): Plant {
+  return { name: 'a bug of this test', from: 'faults', edits, how: 'Not at all.' }
 }

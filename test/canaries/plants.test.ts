@@ -4,29 +4,13 @@
  */
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Ended, eachOf, endChildren, here, node, root } from './children.ts'
+import { bug, type Ended, eachOf, endChildren, here, node, planting, root } from './children.ts'
 import { notPlanted } from './planting.ts'
 import { filesOf, type Plant, planted } from './plants/planted.ts'
 import { listed, notYet, plantNamed, plants } from './plants.ts'
 
 const textOf = (file: string): string => readFileSync(new URL(file, root), 'utf8')
 afterAll(endChildren)
-
-/** As plant.ts, for a bug that is not in the lists. */
-const planting = (it: Plant): string => {
-  const lines = [
-    `import { plantBug } from ${JSON.stringify(new URL('planting.ts', import.meta.url).href)}`,
-    `plantBug(${JSON.stringify(it)})`,
-  ]
-  return `data:text/javascript,${encodeURIComponent(lines.join('\n'))}`
-}
-
-const bug = (...edits: Plant['edits']): Plant => ({
-  name: 'a bug of this test',
-  from: 'faults',
-  edits,
-  how: 'Not at all.',
-})
 
 describe('the planted bugs', () => {
   it('have names of their own', () => {
