@@ -76,7 +76,7 @@ export interface SimBoard {
   agent(): Agent | null
   record(): Promise<BootRecord>
   image(): BoardImage
-  /** Resolves when the bootloader has decided, or the power has gone again. */
+  /** Resolves when the bootloader has decided, or the power has gone again; nothing happens while the power is on. */
   powerOn(): Promise<void>
   /** Everything stops in this instant. */
   powerOff(leftover?: Leftover | readonly Fate[]): void

@@ -56,6 +56,7 @@ export class Board implements SimBoard {
   bootId = ''
   readonly #world: BoardWorld
   readonly #disks: Disks
+  #on = false
   /** Counts graphs: each boot and each start of the agent is one. */
   #generation: number
   #agent: Agent | null = null
@@ -125,6 +126,7 @@ export class Board implements SimBoard {
   }
 
   powerOff(leftover: Leftover | readonly Fate[] = 'lost'): void {
+    this.#on = false
     this.#stopAll()
     const random = this.#random()
     const fates = typeof leftover === 'string' ? fatesOf(leftover, this.storage.pending(), random) : leftover
@@ -133,6 +135,8 @@ export class Board implements SimBoard {
   }
 
   async powerOn(): Promise<void> {
+    if (this.#on) return
+    this.#on = true
     const gone = new Promise<void>((resolve) => {
       this.#onGone = resolve
     })

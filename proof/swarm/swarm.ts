@@ -68,8 +68,7 @@ export async function swarm(
 export async function swarmStages(partsFor: PartsFor): Promise<readonly Stage[]> {
   const stages: Stage[] = []
   for (const shape of shapes) {
-    const scenario = { releases } as Scenario
-    stages.push(await makeStage(scenario, { seed: 1, ...shape }, partsFor))
+    stages.push(await makeStage({ releases, piecesMin: 1 }, { seed: 1, ...shape }, partsFor))
   }
   return stages
 }
