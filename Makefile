@@ -49,6 +49,7 @@ build: setup
 	@rm -rf dist
 	@tsc -p tsconfig.build.json
 	@cp -R images/boards/sim/files dist/images/boards/sim/
+	@cp -R proof/scenarios dist/proof/
 	@node -e "import('./images/boards/sim/adapters/agent-bundle.ts').then(async (it) => \
 	  fs.writeFileSync('dist/agent.mjs', await it.agentBundle()))"
 

@@ -271,6 +271,8 @@ export const reportLimits = {
 /** Sweeps and swarms. */
 export const proofLimits = {
   pieces: 64,
+  /** Two of them are a run of zeros. */
+  piecesMin: 4,
   piecesMax: 4_096,
   /** A sweep is cut into more parts than there are workers. */
   partsPerWorker: 4,

@@ -206,7 +206,8 @@ async function replayState(path: string, shape: StageOptions) {
 }
 
 function shapeOf(input: CommandInput): StageOptions {
-  const pieces = numberOption(input, 'pieces', 1, proofLimits.piecesMax) ?? proofLimits.pieces
+  const pieces =
+    numberOption(input, 'pieces', proofLimits.piecesMin, proofLimits.piecesMax) ?? proofLimits.pieces
   const sector = numberOption(input, 'sector', 512, 4096) ?? 4096
   if (sector !== 512 && sector !== 4096) raise('EB-USAGE', `--sector is 512 or 4096, not ${sector}`)
   return { seed: 1, pieces, sectorBytes: sector }

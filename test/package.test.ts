@@ -102,6 +102,17 @@ describe('the installed package', () => {
     expect(agent).toBe(await readFile(join(folder, 'node_modules/everboot/dist/agent.mjs'), 'utf8'))
   })
 
+  it('cuts the power of a simulated board, makes a page of it, and plays a state again', async () => {
+    const args = ['--scenario', 'update', '--pieces', '4', '--report', 'update.html', '--json']
+    const swept = await npx('emulator', 'sweep', ...args)
+    expect(swept, swept.err).toMatchObject({ status: 0 })
+    expect(JSON.parse(swept.out)).toMatchObject({ violations: 0 })
+    expect(await readFile(join(folder, 'update.html'), 'utf8')).toContain('The board always came back.')
+    const again = await npx('emulator', 'replay', 'update/12.after.0', '--pieces', '4')
+    expect(again, again.err).toMatchObject({ status: 0 })
+    expect(again.out).toContain('every invariant held')
+  })
+
   it.each([
     [2, 'EB-USAGE', ['keys', 'burn']],
     [2, 'EB-USAGE', ['keys', 'init', '--no-such-option', '--json']],
