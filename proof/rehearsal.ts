@@ -1,14 +1,14 @@
 /**
  * Plays a scenario from beginning to end without cuts from outside, and says how it came out.
  * Promise: as a sweep plays it first: same scene, same checkers.
- * Leaves to others: cutting it everywhere (sweep/explore.ts).
+ * Leaves to others: cutting it everywhere (sweep/).
  */
 import { comesToRest } from './at-rest.ts'
 import type { Violation } from './observer.ts'
 import { play } from './player.ts'
 import type { Scenario } from './scenario.ts'
 import type { Scene, Stage } from './scene.ts'
-import { preparedScene } from './sweep/explore.ts'
+import { preparedScene } from './sweep/futures.ts'
 import { otherwise } from './verdict.ts'
 
 export interface Rehearsal {

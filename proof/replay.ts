@@ -13,7 +13,7 @@ import { makeStage, type PartsFor, type StageOptions } from './stage.ts'
 import { chronicle, watch } from './swarm/chronicle.ts'
 import { playSeed, swarmStages } from './swarm/swarm.ts'
 import { type CrashPoint, crashStates } from './sweep/crash-states.ts'
-import { crashedImage, futureOf, killedFuture, pointsOf } from './sweep/explore.ts'
+import { crashedImage, futureOf, killedFuture, pointsOf } from './sweep/futures.ts'
 import { ways } from './sweep/result.ts'
 
 export interface Replayed {

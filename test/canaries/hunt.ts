@@ -8,7 +8,8 @@ import { rememberingParts, sweepParts } from '../../proof/adapters/parts.ts'
 import { openScenario, scenarioNames } from '../../proof/adapters/scenario-files.ts'
 import { makeStage } from '../../proof/stage.ts'
 import { playSeed, swarmStages } from '../../proof/swarm/swarm.ts'
-import { pointsOf, sweepPart } from '../../proof/sweep/explore.ts'
+import { sweepPart } from '../../proof/sweep/explore.ts'
+import { pointsOf } from '../../proof/sweep/futures.ts'
 import { type Hunted, huntedSeeds, huntedStories, rehearsedPieces } from './hunted.ts'
 
 async function inRehearsals(counts: { rehearsals: number }): Promise<Hunted['caught']> {

@@ -12,7 +12,8 @@ import { type Rehearsal, rehearse } from '../../proof/rehearsal.ts'
 import { type Expectation, readScenario, type Scenario } from '../../proof/scenario.ts'
 import { imageOf, sceneAfterCut } from '../../proof/scene.ts'
 import { makeStage } from '../../proof/stage.ts'
-import { preparedScene, sweepPart } from '../../proof/sweep/explore.ts'
+import { sweepPart } from '../../proof/sweep/explore.ts'
+import { preparedScene } from '../../proof/sweep/futures.ts'
 import { otherwise, otherwiseUnderCuts } from '../../proof/verdict.ts'
 
 const start = { pieces: 0, bytes: 0 }
