@@ -116,8 +116,8 @@ function downloadRun(job: DownloadJob, ports: FetcherPorts): DownloadRun {
       if (!entry.ok) return entry
       const { offset, bytes } = pieceRange(blob, image.paddedBytes, next)
       if (await present(next, offset, bytes, entry.value)) {
-        // Past a mark they had been fetched before the last stop; otherwise they are of another download.
-        if (job.rescan === 'window') progress.found(entry.value.sealedBytes)
+        // Past a mark they had been fetched before the last stop; without one they may be of another attempt.
+        if (job.rescan === 'window' && job.mark > 0) progress.found(entry.value.sealedBytes)
       } else if (entry.value.kind === 'zero') await writer.writeZeros(offset, bytes)
       else return entry
       next += 1
