@@ -10,16 +10,22 @@ import { arena } from '../arena.ts'
 import { rememberingCodec, rememberingVerify } from '../memo.ts'
 import type { Publisher } from '../publisher.ts'
 import type { WorldParts } from '../world.ts'
-import { turn } from './turn.ts'
+import { newTurn } from './turn.ts'
 
 export function realParts(publisher: Publisher): WorldParts {
-  return { turn, publisher, codec: inlineCodec, bootVerify: verifyNoble, agentVerify: verifyEd25519 }
+  return {
+    turn: newTurn(),
+    publisher,
+    codec: inlineCodec,
+    bootVerify: verifyNoble,
+    agentVerify: verifyEd25519,
+  }
 }
 
 /** For the same work, world after world, tens of thousands of times: what was verified before is remembered. */
 export function rememberingParts(publisher: Publisher): WorldParts {
   return {
-    turn,
+    turn: newTurn(),
     publisher,
     codec: rememberingCodec(openPiece),
     bootVerify: rememberingVerify(verifyNoble),

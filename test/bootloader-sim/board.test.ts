@@ -5,7 +5,7 @@ import { type VirtualTime, virtualTime } from '../../bootloader-sim/devices/cloc
 import { raise } from '../../core/errors.ts'
 import { boardLimits } from '../../core/limits.ts'
 import type { LogEvent } from '../../core/ports.ts'
-import { turn } from '../../proof/adapters/turn.ts'
+import { newTurn } from '../../proof/adapters/turn.ts'
 import {
   boardWith,
   countingEntropy,
@@ -80,7 +80,7 @@ let running: Board | null = null
 afterEach(() => running?.stop())
 
 function rig(hardware: TestHardware, boots: number | null = null, lastConsole = ''): Rig {
-  const time = virtualTime(turn, 0)
+  const time = virtualTime(newTurn(), 0)
   const events: LogEvent[] = []
   const ports = {
     hardware,

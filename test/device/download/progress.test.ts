@@ -7,12 +7,12 @@ import { type VirtualTime, virtualTime } from '../../../bootloader-sim/devices/c
 import { downloadLimits } from '../../../core/limits.ts'
 import { MiB } from '../../../core/units.ts'
 import { progressKeeper } from '../../../device/download/progress.ts'
-import { turn } from '../../../proof/adapters/turn.ts'
+import { newTurn } from '../../../proof/adapters/turn.ts'
 
 const pieceBytes = MiB
 
 function made(flushMs = 0) {
-  const time: VirtualTime = virtualTime(turn, 0)
+  const time: VirtualTime = virtualTime(newTurn(), 0)
   const done: string[] = []
   const shown: number[] = []
   let written = 0

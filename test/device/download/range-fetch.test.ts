@@ -7,7 +7,7 @@ import { type Answer, fileServer } from '../../../bootloader-sim/devices/network
 import { downloadLimits } from '../../../core/limits.ts'
 import type { FetchResponse } from '../../../core/ports.ts'
 import { fetchRange, type RangeBody } from '../../../device/download/range-fetch.ts'
-import { turn } from '../../../proof/adapters/turn.ts'
+import { newTurn } from '../../../proof/adapters/turn.ts'
 
 const url = 'https://hub/f'
 const file = Buffer.from(Array.from({ length: 256 }, (_, index) => index))
@@ -37,7 +37,7 @@ async function all(body: RangeBody, time: VirtualTime): Promise<Got> {
 }
 
 async function fetched(bend: (answer: Answer) => void, change: { etag?: string } = {}) {
-  const time = virtualTime(turn, 0)
+  const time = virtualTime(newTurn(), 0)
   const server = fileServer(time.clock)
   server.files.set('/f', file)
   server.bend = (_, answer) => bend(answer)
@@ -113,7 +113,7 @@ describe('a range', () => {
       },
       cancel: () => {},
     }
-    const time = virtualTime(turn, 0)
+    const time = virtualTime(newTurn(), 0)
     const body = await fetchRange(
       request,
       { get: async () => endless },
@@ -140,7 +140,7 @@ describe('a range', () => {
           cancelled += 1
         },
       }
-      const time = virtualTime(turn, 0)
+      const time = virtualTime(newTurn(), 0)
       const body = await fetchRange(
         request,
         { get: async () => response },
@@ -163,7 +163,7 @@ describe('a range', () => {
   })
 
   it('ends at once when it is cancelled from outside', async () => {
-    const time = virtualTime(turn, 0)
+    const time = virtualTime(newTurn(), 0)
     const server = fileServer(time.clock)
     server.files.set('/f', file)
     server.bend = (_, answer) => {

@@ -19,7 +19,7 @@ import {
   type TransferFault,
   transferFault,
 } from '../../../device/download/transfer-fault.ts'
-import { turn } from '../../../proof/adapters/turn.ts'
+import { newTurn } from '../../../proof/adapters/turn.ts'
 
 const problem = (of: FaultClass, retryAfterMs: number | null = null): TransferFault =>
   transferFault(of, fault('EB-HTTP-STATUS', 'planted'), retryAfterMs)
@@ -137,7 +137,7 @@ describe('trying again', () => {
     limitMs: number,
     cancelAtMs = Number.POSITIVE_INFINITY,
   ): Promise<Run> {
-    const time = virtualTime(turn, 0)
+    const time = virtualTime(newTurn(), 0)
     const cancelling = new AbortController()
     const times: number[] = []
     let gained = 0
@@ -205,7 +205,7 @@ describe('trying again', () => {
 describe('a throttle', () => {
   it('lets one second pass at once and then keeps the rate over any parts', async () => {
     for (const part of [1, 100, 1000, 5000]) {
-      const time = virtualTime(turn, 0)
+      const time = virtualTime(newTurn(), 0)
       const slower = throttle(1000, time.clock)
       let done = false
       void (async () => {
@@ -219,7 +219,7 @@ describe('a throttle', () => {
   })
 
   it('does not save up more than a second of rest', async () => {
-    const time = virtualTime(turn, 0)
+    const time = virtualTime(newTurn(), 0)
     const slower = throttle(1000, time.clock)
     await time.pass(3_600_000)
     let done = false
@@ -231,7 +231,7 @@ describe('a throttle', () => {
   })
 
   it('without a rate waits for nothing', async () => {
-    const time = virtualTime(turn, 0)
+    const time = virtualTime(newTurn(), 0)
     await throttle(null, time.clock)(1e12)
     expect(time.timers()).toBe(0)
   })

@@ -14,7 +14,7 @@ import { inlineCodec } from '../../../device/adapters/codec.ts'
 import type { Board } from '../../../device/board.ts'
 import { openJournal } from '../../../device/update/journal.ts'
 import { verifyEd25519 } from '../../../keys/verify-node.ts'
-import { turn } from '../../../proof/adapters/turn.ts'
+import { newTurn } from '../../../proof/adapters/turn.ts'
 
 export interface FakeLink extends Link {
   readonly published: LinkMessage[]
@@ -48,7 +48,7 @@ const record: BootRecord = {
 }
 
 export async function fakeBoard(files: SimFiles = simFiles()): Promise<Fake> {
-  const time = virtualTime(turn, Date.parse('2026-06-01T00:00:00Z'))
+  const time = virtualTime(newTurn(), Date.parse('2026-06-01T00:00:00Z'))
   const link = fakeLink()
   const log: LogEvent[] = []
   const unused = (): never => raise('EB-INTERNAL', 'not to be called')
