@@ -10,10 +10,12 @@ import { makeStage } from '../../proof/stage.ts'
 import { playSeed, swarmStages } from '../../proof/swarm/swarm.ts'
 import { sweepPart } from '../../proof/sweep/explore.ts'
 import { pointsOf } from '../../proof/sweep/futures.ts'
-import { type Hunted, huntedSeeds, huntedStories, rehearsedPieces } from './hunted.ts'
+import { firstStories, type Hunted, huntedSeeds, huntedStories, rehearsedPieces } from './hunted.ts'
 
 async function inRehearsals(counts: { rehearsals: number }): Promise<Hunted['caught']> {
-  for (const name of await scenarioNames()) {
+  const all = await scenarioNames()
+  const later = all.filter((it) => !firstStories.includes(it))
+  for (const name of [...firstStories, ...later]) {
     const { scenario } = await openScenario(name)
     const stage = await makeStage(
       scenario,

@@ -2,6 +2,22 @@
  * Where planted bugs are looked for, in this order, and what a hunt says.
  */
 
+/** Stories that are played before all others: most bugs show in one of them. */
+export const firstStories: readonly string[] = [
+  ...[
+    'second-update',
+    'agentless-update',
+    'copy-lost',
+    'blob-truncated',
+    'connection-reset',
+    'captive-portal',
+  ],
+  ...['counterexample-1', 'counterexample-4', 'counterexample-5', 'counterexample-6', 'counterexample-7'],
+  ...['cut-after-the-stamp', 'flush-fails', 'hub-dies-before-its-commit', 'not-found', 'short-reads'],
+  ...['quick-cycles-after-a-hang', 'record-and-stamp-lost', 'same-wish-over-a-rotten-spare'],
+  ...['same-wish-over-a-rotten-tree', 'versions-nine-and-ten'],
+]
+
 /** Pieces in the images of stories that are played without cuts. */
 export const rehearsedPieces = 8
 

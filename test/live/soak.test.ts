@@ -36,7 +36,7 @@ describe.skipIf(cannotRun !== null)(title('a soak'), () => {
   beforeAll(async () => {
     soak = new Soak({
       seed: 5,
-      durationMs: 60_000,
+      durationMs: 30_000,
       roundsMin: 3,
       interrupted: new AbortController().signal,
       note: say,
@@ -45,7 +45,7 @@ describe.skipIf(cannotRun !== null)(title('a soak'), () => {
   }, minutes(5))
 
   it(
-    'of a minute and more kills agents in several phases and breaks no rule',
+    'of half a minute and more kills agents in several phases and breaks no rule',
     async () => {
       await soak.play()
       expect(soak.violations).toEqual([])
