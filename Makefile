@@ -65,8 +65,9 @@ soak: setup
 
 ## make sim-nightly  every everyday story cut twice in every way, all others once, 20,000 seeds: hours
 sim-nightly: setup
-	@node everboot.ts emulator sweep --scenario everyday --pieces 8 --depth 2 $(SWEEP)
-	@node everboot.ts emulator sweep --pieces 8 --sector 512
+	@node everboot.ts emulator sweep --scenario everyday --pieces 8 --depth 2 --sector 512
+	@node everboot.ts emulator sweep --scenario everyday --pieces 8 --depth 2
+	@node everboot.ts emulator sweep --pieces 8
 	@node everboot.ts emulator swarm --seeds 20000 --from 10000
 
 clean:
