@@ -49,7 +49,8 @@ export interface BlockDevice {
 export interface Disks {
   /**
    * @param image name of the image inside the slot (a board may need several partitions a slot)
-   * @param mode `exclusive` fails with EB-SLOT-BUSY when the slot is mounted or another program writes it
+   * @param mode `exclusive` fails with EB-SLOT-BUSY when the slot is mounted or another program writes it; with
+   *   `read` nothing can be written, but what others have written can be flushed
    */
   openSlot(slot: SlotId, image: string, mode: 'read' | 'exclusive'): Promise<BlockDevice>
   /** The raw partition of boot record and commit stamp. */

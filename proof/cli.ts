@@ -3,7 +3,6 @@
  * of either again.
  * Leaves to others: everything but options and printing.
  */
-import { writeFile } from 'node:fs/promises'
 import {
   type Command,
   type CommandInput,
@@ -13,6 +12,7 @@ import {
 } from '../core/command.ts'
 import { exitStatus, raise } from '../core/errors.ts'
 import { proofLimits } from '../core/limits.ts'
+import { writeWhole } from '../images/release/adapters/file-bytes.ts'
 import { rememberingParts, sweepParts } from './adapters/parts.ts'
 import { openScenario, sweptNames } from './adapters/scenario-files.ts'
 import { runJobs, workersMax } from './adapters/workers.ts'
@@ -55,13 +55,30 @@ const sweep: Command = {
     const some = typeof wanted === 'string' && wanted !== 'everyday'
     const names = some ? wanted.split(',') : await sweptNames(wanted === 'everyday')
     const results: SweepResult[] = []
-    for (const name of names) {
-      results.push(await sweepOne(name, shape, depth, input))
+    const json = flagOption(input, 'json')
+    const print = (): void => {
+      for (const line of reportLines(results, { colour: process.stdout.isTTY === true })) io.out(line)
+    }
+    const sweepAll = async (): Promise<void> => {
+      try {
+        for (const name of names) results.push(await sweepOne(name, shape, depth, input))
+      } catch (caught) {
+        // What is known by now is not lost with the rest.
+        if (!json && results.length > 0) print()
+        throw caught
+      }
+      if (json) io.out(JSON.stringify(summary(results)))
+      else print()
     }
     const report = input.values['report']
-    if (typeof report === 'string') await writeFile(report, reportPage(results))
-    if (flagOption(input, 'json')) io.out(JSON.stringify(summary(results)))
-    else for (const line of reportLines(results, { colour: process.stdout.isTTY === true })) io.out(line)
+    if (typeof report !== 'string') await sweepAll()
+    else {
+      // The file is opened first: a sweep may take an hour.
+      await writeWhole(report, async (file) => {
+        await sweepAll()
+        await file.write(Buffer.from(reportPage(results)))
+      })
+    }
     return results.every((it) => it.violations.length === 0) ? 0 : exitStatus.updateFailed
   },
 }
@@ -80,10 +97,14 @@ async function sweepOne(
     ...{ kind: 'sweep' as const, scenario: text, stage, depth, part, parts },
   }))
   let done = 0
-  const found = await runJobs<SweepPart>(jobs, (states) => {
-    done += states
-    io.draw(`${scenario.name}: ${done} crash states`)
-  })
+  const found = await runJobs<SweepPart>(
+    jobs,
+    (states) => {
+      done += states
+      io.draw(`${scenario.name}: ${done} crash states`)
+    },
+    io.interrupted,
+  )
   const seconds = (performance.now() - began) / 1000
   return merged(found, { scenario, depth, stage, seconds })
 }
@@ -118,10 +139,14 @@ const swarm: Command = {
     const began = performance.now()
     let done = 0
     const jobs = chunks(from, count).map((seeds) => ({ kind: 'swarm' as const, seeds }))
-    const parts = await runJobs<readonly SeedResult[]>(jobs, (seeds) => {
-      done += seeds
-      io.draw(`${done} of ${count} seeds`)
-    })
+    const parts = await runJobs<readonly SeedResult[]>(
+      jobs,
+      (seeds) => {
+        done += seeds
+        io.draw(`${done} of ${count} seeds`)
+      },
+      io.interrupted,
+    )
     const results = parts.flat()
     const violations = results.filter((it) => it.violation !== null)
     const seconds = (performance.now() - began) / 1000

@@ -102,7 +102,8 @@ export async function prepare(
 async function spareSealOnMedium(board: Board): Promise<Seal | null> {
   const seal = await board.refreshSeal(board.spare)
   if (seal === null) return null
-  const devices = await openSpare(board)
+  // To flush is not to write: a spare that somebody has mounted may still be the one to go back to.
+  const devices = await openSpare(board, 'read')
   try {
     for (const { device } of devices) await device.flush()
   } finally {
@@ -190,7 +191,7 @@ async function planFrom(
   const keys = slotKeys(settings)
   const seal = sealOf(manifest, keys.ring, keys.verify)
   if (!seal.ok) return seal
-  const devices = await openSpare(board)
+  const devices = await openSpare(board, 'exclusive')
   const closeDevices = async (): Promise<void> => {
     for (const { device } of devices) await device.close()
   }
@@ -217,11 +218,14 @@ async function planFrom(
   return ok({ manifest, seal: seal.value.seal, images, fetch, baseUrl, close })
 }
 
-async function openSpare(board: Board): Promise<{ name: string; device: BlockDevice }[]> {
+async function openSpare(
+  board: Board,
+  mode: 'read' | 'exclusive',
+): Promise<{ name: string; device: BlockDevice }[]> {
   const opened: { name: string; device: BlockDevice }[] = []
   try {
     for (const name of board.settings.partitions) {
-      const device = await board.ports.disks.openSlot(board.spare, name, 'exclusive')
+      const device = await board.ports.disks.openSlot(board.spare, name, mode)
       opened.push({ name, device: doubtedAfterFault(device, board) })
     }
     return opened

@@ -9,9 +9,8 @@ import { present } from '../../core/assert.ts'
 import { readWhole } from '../../core/block-io.ts'
 import type { BlockDevice } from '../../core/ports.ts'
 import { blockBytes, KiB } from '../../core/units.ts'
-import { levelBlocks } from './verity.ts'
+import { hashBytes, levelBlocks } from './verity.ts'
 
-const hashBytes = 32
 /** Tree blocks that are read together. */
 const stepBytes = 256 * KiB
 

@@ -8,7 +8,8 @@ import { createHash, hash } from 'node:crypto'
 import { assert, present } from '../../core/assert.ts'
 import { blockBytes, type Digest } from '../../core/units.ts'
 
-const hashBytes = 32
+/** Length of a hash in the tree. */
+export const hashBytes = 32
 const fanOut = blockBytes / hashBytes
 
 /** Blocks on each level, lowest (hashes of data blocks) first. An image of one block has no tree. */

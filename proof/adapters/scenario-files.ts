@@ -40,6 +40,12 @@ export async function openScenario(nameOrPath: string): Promise<ScenarioFile> {
   try {
     text = await readFile(path, 'utf8')
   } catch (cause) {
+    if (!own && (cause as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new EverbootError(
+        fault('EB-SCENARIO', `${nameOrPath} cannot be read: ${(cause as Error).message}`),
+        { cause },
+      )
+    }
     const known = own ? `; there are: ${(await scenarioNames()).join(', ')}` : ''
     throw new EverbootError(fault('EB-SCENARIO', `there is no scenario ${nameOrPath}${known}`), { cause })
   }

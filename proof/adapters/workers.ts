@@ -1,18 +1,21 @@
 /**
  * Runs jobs in worker threads, one for each core.
- * Promise: results come in the order of the jobs; a worker that fails fails the whole; none is left behind.
+ * Promise: results come in the order of the jobs; a worker that fails fails the whole, and so does an interruption;
+ * none is left behind.
  */
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { EverbootError, fault } from '../../core/errors.ts'
 import type { Answer, Job } from '../worker/main.ts'
 
 export const workersMax = availableParallelism()
 
-/** @param onTick told how many more states are done */
+/** @param onTick told how many more states are done. @throws EverbootError EB-CANCELLED when interrupted */
 export async function runJobs<T>(
   jobs: readonly Job[],
   onTick: (states: number) => void,
+  interrupted: AbortSignal,
 ): Promise<readonly T[]> {
   const results = new Array<T>(jobs.length)
   const workers = Array.from({ length: Math.min(workersMax, jobs.length) }, startWorker)
@@ -25,9 +28,15 @@ export async function runJobs<T>(
       results[index] = await runJob<T>(worker, jobs[index] as Job, onTick)
     }
   }
+  const stopped = Promise.withResolvers<never>()
+  const stop = (): void =>
+    stopped.reject(new EverbootError(fault('EB-CANCELLED', 'the command was interrupted', 'run it again')))
+  interrupted.addEventListener('abort', stop)
+  if (interrupted.aborted) stop()
   try {
-    await Promise.all(workers.map(one))
+    await Promise.race([stopped.promise, Promise.all(workers.map(one))])
   } finally {
+    interrupted.removeEventListener('abort', stop)
     for (const worker of workers) await worker.terminate()
   }
   return results

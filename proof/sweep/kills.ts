@@ -20,8 +20,8 @@ export function killAt({ board }: Scene, operation: number): () => void {
     begin(name)
     if (count === operation) {
       assert(board.agent() !== null, `an agent runs at operation ${operation}, ${name}`)
-      came = true
       board.killAgent()
+      came = board.agent() === null
     }
     count += 1
   }

@@ -77,6 +77,16 @@ describe('boot loop', () => {
     expect(await verifySlot(disksOf(board), firmware, 'a', 0)).toMatchObject({ verified: true })
   })
 
+  it('refuses a slot whose hash tree has one changed byte: a kernel could not read through it', async () => {
+    const good = sealedSlot({ sv: 1, bytes: 5 * blockBytes })
+    for (const place of [0, 5 * 32 - 1, blockBytes - 1]) {
+      const bad = good.slice()
+      bad[5 * blockBytes + place] = (bad[5 * blockBytes + place] ?? 0) ^ 0x10
+      const verdict = await verifySlot(disksOf(boardWith(bad, null)), firmware, 'a', 0)
+      expect(verdict).toEqual({ verified: false, why: 'the hash tree of image rootfs is damaged' })
+    }
+  })
+
   it('does not care about bytes that the seal does not cover', async () => {
     const noisy = sealedSlot({ sv: 1 })
     noisy[sealOffset(slotBytes) - 1] = 9

@@ -143,6 +143,25 @@ describe('a spare slot that holds much of the release already', () => {
     expect(shown?.bytesFetched).toBeLessThanOrEqual(fetched)
     expect(holds(at.board, 'b', v2)).toBe(true)
   })
+
+  it('from an attempt that was given up counts nothing as fetched by the next one', async () => {
+    const at = await scene(await makeFactory({ pieces: 8 }))
+    const v2 = await at.release('2', 'healthy', { pieces: 8 })
+    let served = 0
+    at.world.net.files.bend = (_, answer) => void Object.assign(answer, { partMs: 50, partBytes: 2048 })
+    at.world.net.files.onPart = (_, bytes) => {
+      served += bytes
+    }
+    await at.assign(v2)
+    await at.world.time.until(() => served > 5 * pieceBytes, minute)
+    served = 0
+    const seq = await at.assign(v2)
+    expect(await reported(at, seq)).toMatchObject({ result: 'ok' })
+    const shown = at.world
+      .statuses(name)
+      .findLast((it) => it.attempt?.seq === seq && it.progress !== null)?.progress
+    expect(shown?.bytesFetched).toBeLessThanOrEqual(served)
+  })
 })
 
 describe('an attempt that was opened', () => {

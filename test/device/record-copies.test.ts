@@ -3,9 +3,10 @@
  * losing either copy brings nothing back.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { readRecord } from '../../core/boot-partition.ts'
+import { currentRecord, readRecord, writeRecord } from '../../core/boot-partition.ts'
 import { type BootRecord, bootPartition, chooseCopy, decodeRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
+import { spareCleared } from '../../device/update/boot-rules.ts'
 import type { SimBoard } from '../../proof/board-facts.ts'
 import { type Factory, hour, makeFactory, minute, reported, scene } from './fixtures.ts'
 
@@ -87,6 +88,28 @@ describe('both copies of the record', () => {
     expect(copies(rotten.board).map((it) => [it.b.tries, it.priority])).toEqual([
       [0, 'a'],
       [0, 'a'],
+    ])
+  })
+
+  it('have lost a promise that a killed agent had withdrawn in one of them', async () => {
+    const at = await scene(factory)
+    await reported(at, await at.assign(await at.release('2', 'healthy', { pieces: 6 })))
+    const { board, world } = at
+    // The newer copy no longer promises slot a, the older one does, as between the two writes.
+    const both = await readRecord(board.bootDisk)
+    const now = currentRecord(both)
+    if (now === null) throw new Error('no record')
+    await writeRecord(board.bootDisk, both, spareCleared(now, 'a'))
+    expect(
+      copies(board)
+        .map((it) => it.a.ok)
+        .sort(),
+    ).toEqual([false, true])
+    board.killAgent()
+    await world.time.pass(minute)
+    expect(copies(board).map((it) => it.a)).toEqual([
+      { ok: false, sv: 0, tries: 0 },
+      { ok: false, sv: 0, tries: 0 },
     ])
   })
 

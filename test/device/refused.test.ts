@@ -238,6 +238,19 @@ describe('a spare slot that cannot be used', () => {
     })
   }
 
+  it('because it is mounted is still the one to go back to', async () => {
+    const at = await scene(factory)
+    expect(await reported(at, await at.assign(await at.release('2', 'healthy')))).toMatchObject({
+      result: 'ok',
+    })
+    at.board.system.openSlot = (slot, _, mode) => {
+      if (slot === 'a' && mode === 'exclusive') raise('EB-SLOT-BUSY', 'slot a')
+    }
+    await at.world.publish(at.v1)
+    expect(await reported(at, await at.assign(at.v1))).toMatchObject({ result: 'ok' })
+    expect(at.board.boots).toEqual(['a', 'b', 'a'])
+  })
+
   it('because it can be neither read nor written is EB-SLOT-MISSING, and harms nothing', async () => {
     const at = await scene(factory)
     at.board.system.openSlot = (slot) => {

@@ -142,6 +142,23 @@ describe('a data partition that is full', () => {
     expect(board.files.content('manifest.new')).toBeNull()
   })
 
+  it('that does not give back the kept manifest costs one more request, not the update', async () => {
+    const at = await scene(factory)
+    const { world, board } = at
+    world.net.files.bend = (_, answer) => void Object.assign(answer, { partMs: 50, partBytes: 2048 })
+    const seq = await at.assign(await at.release('2', 'healthy'))
+    await world.time.until(() => board.files.content('manifest') !== null, minute)
+    let asked = 0
+    board.files.fault = (operation, file) => {
+      if (operation !== 'read' || file !== 'manifest') return
+      asked += 1
+      raise('EB-DATA-IO', 'manifest: EIO')
+    }
+    board.killAgent()
+    expect(await reported(at, seq)).toMatchObject({ result: 'ok' })
+    expect(asked).toBeGreaterThan(0)
+  })
+
   it('at a restart of the agent in the middle of an update hides nothing', async () => {
     const at = await scene(factory)
     const { world, board } = at

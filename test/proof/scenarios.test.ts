@@ -8,12 +8,13 @@ import { rememberingParts } from '../../proof/adapters/parts.ts'
 import { openScenario, scenarioNames, sweptNames } from '../../proof/adapters/scenario-files.ts'
 import { allCheckers } from '../../proof/checkers/all.ts'
 import { play } from '../../proof/player.ts'
+import { pieceBytes } from '../../proof/publisher.ts'
 import { type Rehearsal, rehearse } from '../../proof/rehearsal.ts'
 import { type Expectation, readScenario, type Scenario } from '../../proof/scenario.ts'
 import { imageOf, sceneAfterCut } from '../../proof/scene.ts'
 import { makeStage } from '../../proof/stage.ts'
 import { sweepPart } from '../../proof/sweep/explore.ts'
-import { preparedScene } from '../../proof/sweep/futures.ts'
+import { killedFuture, pointsOf, preparedScene } from '../../proof/sweep/futures.ts'
 import { otherwise, otherwiseUnderCuts } from '../../proof/verdict.ts'
 
 const start = { pieces: 0, bytes: 0 }
@@ -38,6 +39,39 @@ describe('the scenario', () => {
       otherwise: null,
       atRest: true,
     })
+  })
+})
+
+describe('a simulated board', () => {
+  it('that is on is not switched on again', async () => {
+    const scenario = scenarioOf('update')
+    const { board } = await preparedScene(scenario, await makeStage(scenario, shape, rememberingParts))
+    const boots = board.boots.length
+    await board.powerOn()
+    expect(board.boots).toHaveLength(boots)
+    board.powerOff()
+    await board.powerOn()
+    expect(board.boots).toHaveLength(boots + 1)
+  })
+
+  it('gets the pieces that a story needs, however few were asked for', async () => {
+    const scenario = scenarioOf('killed-agent')
+    const stage = await makeStage(scenario, { ...shape, pieces: 4 }, rememberingParts)
+    expect(stage.releases.get('factory')?.image).toHaveLength(scenario.piecesMin * pieceBytes)
+    expect(scenario.piecesMin).toBeGreaterThan(4)
+  })
+})
+
+describe('the agent killed at every operation', () => {
+  it('does not keep a board on a damaged slot when the other one is good', async () => {
+    const scenario = scenarioOf('counterexample-6')
+    const stage = await makeStage(scenario, shape, rememberingParts)
+    const { points } = await pointsOf({ scenario, stage })
+    const running = points.filter((it) => it.phase !== 'boot')
+    expect(running.length).toBeGreaterThan(30)
+    for (const { number, name } of running) {
+      expect(await killedFuture(scenario, stage, number), `${number}: ${name}`).toBeNull()
+    }
   })
 })
 
