@@ -8,7 +8,7 @@ import { constants, type FileHandle, open, readFile, stat } from 'node:fs/promis
 import { type ErrorCode, raise } from '../../core/errors.ts'
 import type { BlockDevice } from '../../core/ports.ts'
 import { blockBytes } from '../../core/units.ts'
-import type { AlignedMemory } from './aligned-memory.ts'
+import type { AlignedMemory } from '../../core/aligned-memory.ts'
 
 export interface DevicePath {
   readonly device: string
