@@ -261,6 +261,9 @@ export const flashLimits = {
   tableEntriesMax: 1_024,
   tableEntryBytesMax: 4 * KiB,
   logicalPartitionsMax: 128,
+  /** What is kept of a packed image to find its FAT partition before it is written. */
+  sampleHeadBytes: MiB,
+  sampleSectorsMax: 8_192,
   /** The file for the first boot, and each file that goes into it. */
   firstBootBytesMax: 64 * KiB,
   sshKeysMax: 16,

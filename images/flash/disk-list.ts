@@ -1,6 +1,6 @@
 /**
  * The list of disks as people see it.
- * Promise: lines of at most 80 columns; whatever a disk says of itself is shown as plain text.
+ * Promise: lines of at most 80 columns.
  */
 import { bytesText } from '../../core/units.ts'
 import { type DiskFacts, isRemovable, type MachineFacts, refusal, usesOf, useText } from './disks.ts'
@@ -34,7 +34,7 @@ function listed(facts: MachineFacts, disk: DiskFacts, anyDisk: boolean): ListedD
   return {
     path: `/dev/${disk.name}`,
     bytes: disk.sizeBytes,
-    model: plainText(disk.model),
+    model: disk.model,
     transport: disk.transport,
     removable: isRemovable(disk),
     refused: fault?.code ?? null,
@@ -73,12 +73,4 @@ function widest(rows: readonly (readonly string[])[], column: number): number {
 
 function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`
-}
-
-/** Without control characters, with which a stick could write to the terminal. */
-export function plainText(text: string): string {
-  return text
-    .replace(/[^\x20-\x7e]+/g, ' ')
-    .replace(/ +/g, ' ')
-    .trim()
 }

@@ -51,6 +51,7 @@ export async function writeDisk(job: WriteJob): Promise<Digest> {
   const chunk = flashLimits.chunkBytes
   const { device, image } = job
   assert(chunk % device.sectorBytes === 0, 'chunks are whole sectors')
+  assert(image.bytes > 0, 'an empty image is refused before')
   const room = (): Uint8Array => device.allocate(chunk)
   const pass: Pass = { ...job, sums: [], buffers: [room(), room()], first: room() }
   pass.first.fill(0)
@@ -59,9 +60,9 @@ export async function writeDisk(job: WriteJob): Promise<Digest> {
   const sha256 = await writeRest(pass)
   await device.flush()
   await readBack(pass, 1, pass.sums.length)
-  if (image.bytes > 0) await put(pass, 0, pass.first.subarray(0, chunkBytes(pass, 0)))
+  await put(pass, 0, pass.first.subarray(0, chunkBytes(pass, 0)))
   await device.flush()
-  await readBack(pass, 0, Math.min(1, pass.sums.length))
+  await readBack(pass, 0, 1)
   return sha256
 }
 
@@ -93,6 +94,10 @@ async function writeRest(pass: Pass): Promise<Digest> {
   }
   try {
     await image.feed(take)
+  } catch (caught) {
+    // Whoever expands the image is stopped too, but knows nothing of the disk.
+    stopIfAsked(pass)
+    throw caught
   } finally {
     // The buffer is in use until then.
     await written.catch(() => {})

@@ -80,7 +80,7 @@ function everythingOn(facts: MachineFacts, disk: string): ReadonlySet<string> {
   return names
 }
 
-const systemPlaces = /^\/($|(boot|efi|usr|var|etc|home|root|nix|opt|srv|sysroot|ostree)(\/|$))/
+const systemPlaces = /^\/($|(boot|efi|etc|usr|sysroot)(\/|$)|(home|nix|opt|root|srv|var)$)/
 
 function isOfSystem(mountPoint: string): boolean {
   return systemPlaces.test(mountPoint)
@@ -100,7 +100,9 @@ export function refusal(facts: MachineFacts, disk: DiskFacts, anyDisk: boolean):
     return fault('EB-DISK-SYSTEM', `${path} must not be overwritten: ${useText(system)}`)
   const mount = used('mounted')
   if (mount !== undefined) {
-    return fault('EB-DISK-BUSY', `${path} is in use: ${useText(mount)}`, `unmount it: umount ${mount.by}`)
+    const all = uses.filter((it) => it.kind === 'mounted').map((it) => `/dev/${it.device}`)
+    const todo = `unmount it: umount ${[...new Set(all)].join(' ')}`
+    return fault('EB-DISK-BUSY', `${path} is in use: ${useText(mount)}`, todo)
   }
   if (disk.sizeBytes === 0)
     return fault('EB-DISK-MISSING', `${path} holds no medium`, 'put a card or stick in')
@@ -129,6 +131,11 @@ export function misfit(path: string, diskBytes: number, imageBytes: number): Fau
 export function isSameDisk(one: DiskFacts, other: DiskFacts): boolean {
   const key = (it: DiskFacts): string => [it.name, it.number, it.sizeBytes, it.sequence, it.model].join('\n')
   return key(one) === key(other)
+}
+
+/** Without control characters, with which a stick could write to the terminal. */
+export function plainText(text: string): string {
+  return text.replace(/[\p{C}\s]+/gu, ' ').trim()
 }
 
 /** Size, model and connection, for people. */

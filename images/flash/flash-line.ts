@@ -8,6 +8,7 @@ export interface PhaseProgress {
   readonly name: string
   /** Bytes of `total`. */
   readonly done: number
+  /** 0: unknown. */
   readonly total: number
   /** Since the phase began. */
   readonly elapsedMs: number
@@ -15,6 +16,7 @@ export interface PhaseProgress {
 
 /** A line for a terminal of so many columns, with a bar where there is room. */
 export function barLine(it: PhaseProgress, columns: number): string {
+  if (it.total <= 0) return `${it.name} …`.slice(0, Math.max(1, columns - 1))
   const left = it.name.padEnd(13)
   const right = ` ${figures(it)}`
   const room = Math.min(40, columns - 1 - left.length - right.length - 2)
@@ -25,6 +27,7 @@ export function barLine(it: PhaseProgress, columns: number): string {
 
 /** A line for a log. */
 export function plainLine(it: PhaseProgress): string {
+  if (it.total <= 0) return it.name
   return `${it.name}: ${figures(it).trim()}`
 }
 
@@ -37,7 +40,7 @@ function figures(it: PhaseProgress): string {
 }
 
 function share(it: PhaseProgress): number {
-  return it.total <= 0 ? 1 : Math.min(1, it.done / it.total)
+  return Math.min(1, it.done / it.total)
 }
 
 /** Bytes a second; 0 until it says something. */

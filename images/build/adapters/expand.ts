@@ -22,6 +22,7 @@ import { expandFrames } from './zstd-frames.ts'
 const chunkSize = 256 * KiB
 /** Zeros expand a thousandfold, and all that a step expands to is in memory. */
 const inflateStep = 16 * KiB
+const startAgain = 'start the command again'
 
 /** How an image may come. */
 export type Packing = 'gz' | 'zst' | 'zip' | 'xz'
@@ -61,7 +62,7 @@ export async function expandTo(job: ExpandJob, take: Take): Promise<void> {
   } catch (caught) {
     if (caught instanceof EverbootError) throw caught
     if (job.signal.aborted)
-      raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`, { cause: caught })
+      raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`, { todo: startAgain, cause: caught })
     raise('EB-IMAGE', `${job.archive.name} cannot be expanded: ${(caught as Error).message}`, {
       cause: caught,
     })
@@ -133,7 +134,8 @@ async function* packedBytes(
   step = chunkSize,
 ): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes; ) {
-    if (job.signal.aborted) raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`)
+    if (job.signal.aborted)
+      raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`, { todo: startAgain })
     const room = new Uint8Array(Math.min(step, bytes - at))
     const count = await job.archive.read(start + at, room)
     if (count === 0) raise('EB-IMAGE', `${job.archive.name} ends too early`)

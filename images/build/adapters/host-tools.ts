@@ -29,7 +29,6 @@ const packages = {
   mcopy: 'mtools',
   'mkfs.vfat': 'dosfstools',
   sfdisk: 'fdisk',
-  sgdisk: 'gdisk',
   swapon: 'mount',
   mkswap: 'util-linux',
   ldd: 'libc-bin',

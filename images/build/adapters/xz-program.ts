@@ -7,7 +7,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { flashLimits, trialLimits } from '../../../core/limits.ts'
+import { buildLimits, flashLimits } from '../../../core/limits.ts'
 import { ensureHostTools } from './host-tools.ts'
 
 /**
@@ -58,7 +58,7 @@ async function feed(
 function lastLineOf(child: ChildProcessWithoutNullStreams): () => string {
   let text = ''
   child.stderr.on('data', (bytes: Buffer) => {
-    text = `${text}${bytes.toString('utf8')}`.slice(-trialLimits.hookOutputBytesMax)
+    text = `${text}${bytes.toString('utf8')}`.slice(-buildLimits.toolOutputBytesMax)
   })
   return () => text.trim().split('\n').at(-1) ?? ''
 }

@@ -4,7 +4,7 @@
  * the disk is looked at again after the answer, since it may have been changed for another one.
  * Leaves to others: the terminal (cli.ts).
  */
-import { realpath, rm, stat, truncate } from 'node:fs/promises'
+import { access, constants, realpath, rm, stat, truncate } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { EverbootError, raise } from '../../../core/errors.ts'
 import type { BlockDevice } from '../../../core/ports.ts'
@@ -14,10 +14,11 @@ import { type DiskImage, writeDisk } from '../disk-writer.ts'
 import { type DiskFacts, describe, isSameDisk, misfit, refusal } from '../disks.ts'
 import { encodeFirstBoot, type FirstBoot, firstBootName } from '../first-boot.ts'
 import { findFat, type Partition } from '../partition-table.ts'
+import { sectorSample } from '../sector-sample.ts'
 import { type Ejected, ejectDisk } from './eject.ts'
 import { findMcopy, putFatFile } from './fat-file.ts'
 import { openImage } from './image-file.ts'
-import { machineFacts } from './machine-facts.ts'
+import { machineFacts, numberText } from './machine-facts.ts'
 import { openDisk, openFile } from './target-disk.ts'
 
 export interface FlashJob {
@@ -62,8 +63,14 @@ export async function flash(job: FlashJob): Promise<Flashed> {
       fits(target, image.file.bytes)
       if (job.firstBoot !== null) await fatOf(image.file, job.image)
     }
-    await job.confirm(targetText(target), basename(target.path))
-    const checked = await image.check((done, total) => job.progress('checking', done, total))
+    if (target.kind === 'disk' || !target.isNew) await job.confirm(targetText(target), basename(target.path))
+    const sample = image.packing !== null && job.firstBoot !== null ? sectorSample() : null
+    const checked = await image.check(
+      (done, total) => job.progress('checking', done, total),
+      (bytes) => sample?.add(bytes),
+    )
+    const kept = sample?.source(job.image) ?? null
+    if (kept !== null) await fatOf(kept, job.image)
     fits(target, checked.bytes)
     await stillTheSame(job, target)
     return await onDevice(job, target, checked, mcopy)
@@ -85,18 +92,24 @@ async function findTarget(job: FlashJob): Promise<Target> {
     return { kind: 'file', path, isNew: false }
   }
   if (!it.isBlockDevice()) raise('EB-DISK-MISSING', `${job.disk} is neither a disk nor a file`)
-  return { kind: 'disk', path, facts: await diskNamed(job, path) }
+  const facts = await diskNamed(job, path)
+  // Said now, not after minutes of expanding.
+  await access(path, constants.W_OK).catch((cause: unknown) =>
+    raise('EB-NOT-ROOT', `${path} may not be written by this user`, { cause }),
+  )
+  return { kind: 'disk', path, facts }
 }
 
 /** @throws EverbootError when it must not be overwritten */
 async function diskNamed(job: FlashJob, path: string): Promise<DiskFacts> {
   const facts = await machineFacts()
-  const name = basename(path)
-  const parent = facts.blocks.find((it) => it.name === name)?.parent ?? null
+  // By number, not by name: a node may be called anything.
+  const number = numberText((await stat(path)).rdev)
+  const parent = facts.blocks.find((it) => it.number === number)?.parent ?? null
   if (parent !== null) {
     raise('EB-DISK-PARTITION', `${path} is a partition of /dev/${parent}`, { todo: `name /dev/${parent}` })
   }
-  const disk = facts.disks.find((it) => it.name === name)
+  const disk = facts.disks.find((it) => it.number === number)
   if (disk === undefined) raise('EB-DISK-MISSING', `there is no disk ${path}`)
   const refused = refusal(facts, disk, job.anyDisk)
   if (refused !== null) throw new EverbootError(refused)
@@ -121,7 +134,7 @@ function fits(target: Target, imageBytes: number): void {
 
 function targetText(target: Target): string {
   if (target.kind === 'disk') return `${target.path} (${describe(target.facts)})`
-  return target.isNew ? `the new file ${target.path}` : `the file ${target.path}`
+  return `the file ${target.path}`
 }
 
 async function onDevice(

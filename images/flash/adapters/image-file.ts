@@ -20,8 +20,8 @@ export interface ImageFile {
   readonly packing: Packing | null
   /** The file as it is. */
   readonly file: FileSource
-  /** Size and, of a compressed one, SHA-256 of the image. */
-  check(progress: (done: number, total: number) => void): Promise<DiskImage>
+  /** Size and, of a compressed one, SHA-256 of the image. @param seen is shown what is expanded for it. */
+  check(progress: Progress, seen: (bytes: Uint8Array) => void): Promise<DiskImage>
 }
 
 /** @throws EverbootError EB-FILE, EB-IMAGE, EB-TOOL-MISSING */
@@ -32,8 +32,8 @@ export async function openImage(path: string, signal: AbortSignal): Promise<Imag
     // Said before anybody is asked anything.
     if (packing === 'xz') await ensureHostTools(['xz'], { install: false })
     if (file.bytes === 0) raise('EB-IMAGE', `${path} is empty`)
-    const check = (progress: Progress): Promise<DiskImage> =>
-      packing === null ? rawImage(file) : packedImage(file, packing, signal, progress)
+    const check: ImageFile['check'] = (progress, seen) =>
+      packing === null ? rawImage(file) : packedImage(file, packing, signal, progress, seen)
     return { packing, file, check }
   } catch (caught) {
     await file.close()
@@ -53,12 +53,14 @@ async function packedImage(
   packing: Packing,
   signal: AbortSignal,
   progress: Progress,
+  seen: (bytes: Uint8Array) => void,
 ): Promise<DiskImage> {
   const job = { archive, packing, signal }
   const hash = createHash('sha256')
   let bytes = 0
   const count = async (part: Uint8Array): Promise<void> => {
     hash.update(part)
+    seen(part)
     bytes += part.length
     if (bytes > releaseLimits.imageBytesMax) {
       raise('EB-IMAGE', `the image in ${archive.name} is longer than ${releaseLimits.imageBytesMax} bytes`)

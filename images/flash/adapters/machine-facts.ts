@@ -1,11 +1,12 @@
 /**
  * The disks of this machine and what uses them, from /sys and /proc.
- * Promise: needs no program and no root; a disk that goes away meanwhile is left out.
+ * Promise: needs no program and no root; a disk that goes away meanwhile is left out; what a disk says of
+ * itself comes without control characters.
  * Leaves to others: what follows from it (disks.ts).
  */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { BlockFacts, DiskFacts, MachineFacts } from '../disks.ts'
+import { type BlockFacts, type DiskFacts, type MachineFacts, plainText } from '../disks.ts'
 
 /** Where the kernel tells; others in tests. */
 export interface KernelPlaces {
@@ -64,7 +65,7 @@ async function diskFacts({ sys }: KernelPlaces, block: BlockFacts): Promise<Disk
   return {
     ...block,
     // Of PCI and virtio devices the vendor is a number.
-    model: words.filter((it) => it !== '' && !/^0x[0-9a-f]+$/.test(it)).join(' '),
+    model: plainText(words.filter((it) => it !== '' && !/^0x[0-9a-f]+$/.test(it)).join(' ')),
     transport: transportOf(directory, block.name, cardType),
     removableFlag: (await text(directory, 'removable')) === '1',
     sectorBytes: Number(await text(directory, 'queue/logical_block_size')) || 512,

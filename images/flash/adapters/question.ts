@@ -17,7 +17,8 @@ export async function askTerminal(question: string, signal: AbortSignal): Promis
     const answer = await Promise.race([lines.question(question, { signal }), ended])
     return answer.trim().slice(0, flashLimits.answerBytesMax)
   } catch (cause) {
-    if (signal.aborted) raise('EB-CANCELLED', 'the command was interrupted; nothing was written', { cause })
+    if (signal.aborted)
+      raise('EB-CANCELLED', 'interrupted, nothing was written', { todo: 'start again', cause })
     throw cause
   } finally {
     lines.close()

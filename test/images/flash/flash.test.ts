@@ -14,7 +14,7 @@ import { codeOf, noRoot, type Workshop, workshop } from '../../device/adapters/r
 
 const MiB = 1 << 20
 /** Data, a long hole, data that ends in the middle of a sector. */
-const image = Buffer.concat([randomBytes(5 * MiB), Buffer.alloc(6 * MiB), randomBytes(2 * MiB + 777)])
+const image = Buffer.concat([randomBytes(MiB), Buffer.alloc(11 * MiB), randomBytes(MiB + 777)])
 const byXz = (bytes: Uint8Array): Buffer =>
   execFileSync('xz', ['-0', '-c'], { input: bytes, maxBuffer: 64 * MiB })
 const everboot = resolve(import.meta.dirname, '../../../everboot.ts')
@@ -251,11 +251,11 @@ describe('the first boot', () => {
 
   /** A disk with one FAT partition behind another one. */
   function fatDisk(bits: '16' | '32', table: 'dos' | 'gpt'): string {
-    const file = shop.file('fat.img', 64 * MiB)
+    const file = shop.file('fat.img', 44 * MiB)
     const types = table === 'gpt' ? ['L', 'U'] : ['83', 'c']
-    const parts = `label: ${table}\nstart=2048, size=4096, type=${types[0]}\nstart=8192, size=102400, type=${types[1]}\n`
+    const parts = `label: ${table}\nstart=2048, size=4096, type=${types[0]}\nstart=8192, size=73728, type=${types[1]}\n`
     execFileSync('sfdisk', ['-q', file], { input: parts })
-    shop.tool('mkfs.vfat', '-F', bits, '--offset', '8192', file, '51200')
+    shop.tool('mkfs.vfat', '-F', bits, '--offset', '8192', file, '36864')
     return file
   }
   const readFirstBoot = (disk: string): unknown =>
@@ -276,7 +276,7 @@ describe('the first boot', () => {
   })
 
   it.skipIf(noRoot !== null)('is put on a disk too, over an older one', async () => {
-    const disk = shop.loop(shop.file('disk', 80 * MiB))
+    const disk = shop.loop(shop.file('disk', 48 * MiB))
     const source = fatDisk('32', 'gpt')
     await flash(job(source, disk, { firstBoot: checkFirstBoot({ v: 1, hub: 'http://old' }, 'x') }))
     await flash(job(source, disk, { firstBoot }))
@@ -285,7 +285,9 @@ describe('the first boot', () => {
 
   it('is refused before anything is written when the image has no FAT partition', async () => {
     const out = put(Buffer.from('kept'), 'out.img')
-    expect(await codeOf(() => flash(job(put(image), out, { firstBoot })))).toBe('EB-FIRST-BOOT')
+    for (const bytes of [image, gzipSync(image)]) {
+      expect(await codeOf(() => flash(job(put(bytes), out, { firstBoot })))).toBe('EB-FIRST-BOOT')
+    }
     expect(readFileSync(out, 'utf8')).toBe('kept')
   })
 })
