@@ -50,7 +50,7 @@ function rateOf(it: PhaseProgress): number {
 
 /** `0:07`, `12:30`, `1:02:03` */
 export function timeText(durationMs: number): string {
-  const whole = Math.ceil(durationMs / 1000)
+  const whole = Math.round(durationMs / 1000)
   const two = (value: number): string => String(value).padStart(2, '0')
   const hours = Math.floor(whole / 3600)
   const minutes = Math.floor(whole / 60) % 60
