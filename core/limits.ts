@@ -257,6 +257,8 @@ export const flashLimits = {
   /** Memory of `xz`; images packed by `xz -9` need 64 MiB. */
   xzMemoryBytesMax: GiB,
   ejectMs: seconds(30),
+  /** How long after a failure the kernel may take to show that a disk was pulled out. */
+  goneMs: seconds(1),
   /** Tables of partitions. */
   tableEntriesMax: 1_024,
   tableEntryBytesMax: 4 * KiB,

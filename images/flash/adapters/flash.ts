@@ -169,8 +169,7 @@ async function onDevice(
 
 function openTarget(target: Target, imageBytes: number): Promise<BlockDevice> {
   if (target.kind === 'file') return openFile(target.path, imageBytes)
-  const { name, sizeBytes, sectorBytes, sequence } = target.facts
-  return openDisk({ path: target.path, name, sizeBytes, sectorBytes, sequence })
+  return openDisk({ ...target.facts, path: target.path })
 }
 
 async function fatOf(disk: ByteSource, name: string): Promise<Partition> {

@@ -6,16 +6,20 @@
  */
 import { constants, type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { alignedMemory } from '../../../core/aligned-memory.ts'
 import { type ErrorCode, raise } from '../../../core/errors.ts'
+import { flashLimits } from '../../../core/limits.ts'
 import type { BlockDevice } from '../../../core/ports.ts'
 import { blockBytes, roundUp } from '../../../core/units.ts'
-import { kernelPlaces } from './machine-facts.ts'
+import { kernelPlaces, numberText } from './machine-facts.ts'
 
 /** What is needed of a disk to open it. */
 export interface TargetDisk {
   readonly path: string
   readonly name: string
+  /** `8:16` */
+  readonly number: string
   readonly sizeBytes: number
   readonly sectorBytes: number
   readonly sequence: string
@@ -27,8 +31,11 @@ export async function openDisk(disk: TargetDisk): Promise<BlockDevice> {
   const handle = await open(disk.path, flags).catch((caught: unknown) =>
     failed(disk.path, 'opening', caught, true),
   )
-  const there = (): Promise<boolean> => isThere(disk)
-  return deviceOver(disk.path, handle, disk.sizeBytes, disk.sectorBytes, there)
+  // What was opened is what was looked at, even if it was changed in between.
+  const same = numberText((await handle.stat()).rdev) === disk.number && (await isThere(disk))
+  if (same) return deviceOver(disk.path, handle, disk.sizeBytes, disk.sectorBytes, () => isThere(disk))
+  await handle.close()
+  return gone(disk.path, 'opening')
 }
 
 /** A plain file as a disk that is as large as the image. @throws EverbootError EB-FILE, EB-DISK-FULL */
@@ -56,7 +63,11 @@ function deviceOver(
     try {
       return await work
     } catch (caught) {
-      return failed(path, doing, caught, await there())
+      const { code } = caught as NodeJS.ErrnoException
+      // The kernel may still be about to notice.
+      if (code === 'EIO' && (await there())) await setTimeout(flashLimits.goneMs)
+      const absent = code === 'ENXIO' || code === 'ENODEV' || code === 'ENOMEDIUM'
+      return failed(path, doing, caught, !absent && (await there()))
     }
   }
   return {
