@@ -4,6 +4,8 @@
  * Leaves to others: the particulars of one failure, which `fault()` adds.
  */
 
+import { diskErrors } from './disk-errors.ts'
+
 /** Exit statuses of the command line, by family. 0 is success. */
 export const exitStatus = {
   internal: 1,
@@ -255,64 +257,7 @@ export const errorTable = {
     'start the agent or correct --socket',
   ),
 
-  // Flashing a disk.
-  'EB-DISK-MISSING': entry(
-    'storage',
-    'There is no such disk, or no medium in it.',
-    'see everboot flash --list',
-  ),
-  'EB-DISK-PARTITION': entry(
-    'refused',
-    'A partition is named where a whole disk is wanted.',
-    'name the disk that it lies on',
-  ),
-  'EB-DISK-SYSTEM': entry(
-    'refused',
-    'The disk holds the running system, its swap, or a part of a volume group or an array.',
-    'choose another disk, see everboot flash --list',
-  ),
-  'EB-DISK-BUSY': entry('refused', 'The disk is mounted or in use.', 'unmount it, then retry'),
-  'EB-DISK-READ-ONLY': entry(
-    'refused',
-    'The disk is write-protected.',
-    'move the lock switch of the card or adapter, or take another disk',
-  ),
-  'EB-DISK-FIXED': entry(
-    'refused',
-    'The disk is not removable.',
-    'if it is the right one all the same, give --any-disk',
-  ),
-  'EB-DISK-SMALL': entry('refused', 'The disk is smaller than the image.', 'take a larger disk'),
-  'EB-DISK-UNCONFIRMED': entry(
-    'refused',
-    'Nobody confirmed that the disk may be overwritten.',
-    'type the name of the disk when asked, or give --yes',
-  ),
-  'EB-DISK-GONE': entry(
-    'storage',
-    'The disk was removed or replaced while it was in use.',
-    'put it in again, then flash it from the beginning',
-  ),
-  'EB-DISK-IO': entry(
-    'storage',
-    'The disk cannot be read or written.',
-    'check cable and reader, take another disk',
-  ),
-  'EB-DISK-FULL': entry(
-    'storage',
-    'The file system of the file is full.',
-    'free space on it, or write elsewhere',
-  ),
-  'EB-DISK-READBACK': entry(
-    'storage',
-    'What the disk holds after writing is not what was written.',
-    'do not use the disk: it is worn, or smaller than it says; take another one',
-  ),
-  'EB-FIRST-BOOT': entry(
-    'refused',
-    'What a device needs at its first boot cannot be put on the disk.',
-    'see docs/guides/flashing.md',
-  ),
+  ...diskErrors,
 
   // Boot and trial.
   'EB-RECORD': entry(

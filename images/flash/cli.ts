@@ -32,7 +32,7 @@ const command: Command = {
     wifi: {
       type: 'string',
       value: 'SSID:env:NAME',
-      means: 'Wi-Fi with its password in a variable; or SSID:file:PATH, SSID:open',
+      means: 'network, its password in a variable; or SSID:file:PATH, SSID:open',
     },
     'ssh-key': { type: 'string', value: 'FILE.pub', multiple: true, means: 'who may log in by SSH' },
   },

@@ -56,11 +56,7 @@ describe('which disk may be overwritten', () => {
     ],
     ['it holds /home', 'EB-DISK-SYSTEM', machine([stick, part()], mounted('8:17', '/home'))],
     ['it is mounted whole', 'EB-DISK-BUSY', machine([stick], mounted('8:16', '/media/a'))],
-    [
-      'a partition of it is mounted',
-      'EB-DISK-BUSY',
-      machine([stick, part()], mounted('8:17', '/home/a/mnt')),
-    ],
+    ['a partition of it is mounted', 'EB-DISK-BUSY', machine([stick, part()], mounted('8:17', '/srv/mnt'))],
     ['a partition of it is swap', 'EB-DISK-SYSTEM', machine([stick, part()], { swaps: ['8:17'] })],
     ['it is a physical volume', 'EB-DISK-SYSTEM', machine([disk('sdb', '8:16', { holders: ['dm-0'] })])],
     ['a partition is in an array', 'EB-DISK-SYSTEM', machine([stick, part({ holders: ['md0'] })])],
