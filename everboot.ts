@@ -24,6 +24,7 @@ const families: Readonly<Record<string, Family>> = {
   demo: () => import('./demo/cli.ts'),
   keys: () => import('./keys/cli.ts'),
   image: imageCommands,
+  flash: () => import('./images/flash/cli.ts'),
   hub: () => import('./hub/cli/main.ts'),
   publish: () => import('./hub/cli/main.ts'),
   devices: () => import('./hub/cli/main.ts'),

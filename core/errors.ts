@@ -4,6 +4,8 @@
  * Leaves to others: the particulars of one failure, which `fault()` adds.
  */
 
+import { diskErrors } from './disk-errors.ts'
+
 /** Exit statuses of the command line, by family. 0 is success. */
 export const exitStatus = {
   internal: 1,
@@ -254,6 +256,8 @@ export const errorTable = {
     'No agent answers on the socket.',
     'start the agent or correct --socket',
   ),
+
+  ...diskErrors,
 
   // Boot and trial.
   'EB-RECORD': entry(

@@ -247,6 +247,31 @@ export const linkLimits = {
   latencyMsMax: minutes(1),
 } as const
 
+/** Flashing a disk. */
+export const flashLimits = {
+  /** Written, read back and hashed at once. */
+  chunkBytes: 4 * MiB,
+  /** Progress: redrawn, and as lines where there is no terminal. */
+  reportMs: 200,
+  lineMs: seconds(10),
+  /** Memory of `xz`; images packed by `xz -9` need 64 MiB. */
+  xzMemoryBytesMax: GiB,
+  ejectMs: seconds(30),
+  /** How long after a failure the kernel may take to show that a disk was pulled out. */
+  goneMs: seconds(1),
+  /** Tables of partitions. */
+  tableEntriesMax: 1_024,
+  tableEntryBytesMax: 4 * KiB,
+  logicalPartitionsMax: 128,
+  /** What is kept of a packed image to find its FAT partition before it is written. */
+  sampleHeadBytes: MiB,
+  sampleSectorsMax: 8_192,
+  /** The file for the first boot, and each file that goes into it. */
+  firstBootBytesMax: 64 * KiB,
+  sshKeysMax: 16,
+  answerBytesMax: 256,
+} as const
+
 /** The demonstration. */
 export const demoLimits = {
   /** One command, such as building a release. */

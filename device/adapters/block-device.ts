@@ -5,10 +5,10 @@
  * Leaves to others: which path belongs to which slot (disks.ts).
  */
 import { constants, type FileHandle, open, readFile, stat } from 'node:fs/promises'
+import type { AlignedMemory } from '../../core/aligned-memory.ts'
 import { type ErrorCode, raise } from '../../core/errors.ts'
 import type { BlockDevice } from '../../core/ports.ts'
 import { blockBytes } from '../../core/units.ts'
-import type { AlignedMemory } from './aligned-memory.ts'
 
 export interface DevicePath {
   readonly device: string

@@ -1,10 +1,11 @@
 /**
  * The block devices of the configuration.
  */
+
+import { alignedMemory } from '../../core/aligned-memory.ts'
 import { raise } from '../../core/errors.ts'
 import type { Disks } from '../../core/ports.ts'
 import type { SlotId } from '../../core/units.ts'
-import { alignedMemory } from './aligned-memory.ts'
 import { type DevicePath, openBlockDevice } from './block-device.ts'
 
 export function configuredDisks(

@@ -64,7 +64,7 @@ export const build: Command = {
     reproducible: { type: 'string', value: 'SEED', means: 'same input, options and SEED: same bytes' },
     'release-dir': { type: 'string', value: 'DIR', means: 'also put the static files in DIR/RELEASE-ID' },
   },
-  notes: `INPUT is a directory, a raw image, or an image in .gz, .zst or .zip.
+  notes: `INPUT is a directory, a raw image, or an image in .gz, .zst, .xz or .zip.
 The kindle profile is AES-256-CBC with pieces of 8 KiB, not compressed unless --level says so, and an RSA-PSS
 signature over the clear image. SEED is a secret: with it and the clear image the content keys are known.
 Built by a user who is not root, the files in the image belong to root.`,

@@ -73,7 +73,7 @@ export async function readExactly(
   source: ByteSource,
   offset: number,
   into: Uint8Array,
-  code: 'EB-CONTAINER' | 'EB-BLOB' | 'EB-INDEX' | 'EB-IMAGE',
+  code: 'EB-CONTAINER' | 'EB-BLOB' | 'EB-INDEX' | 'EB-IMAGE' | 'EB-FIRST-BOOT',
 ): Promise<void> {
   let filled = 0
   while (filled < into.length) {

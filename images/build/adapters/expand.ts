@@ -1,8 +1,9 @@
 /**
- * Compressed images (`.gz`, `.zst`, `.zip` with one image inside) expanded into a sparse file, and the pieces
- * compressed for a release.
- * Promise: streams; checksums of the archive are checked; a truncated or damaged archive is EB-IMAGE.
- * Leaves to others: which form a file has (image-input.ts).
+ * Compressed images (`.gz`, `.zst`, `.xz`, `.zip` with one image inside) expanded into a sparse file or to
+ * whoever takes the bytes, and the pieces compressed for a release.
+ * Promise: streams, and waits for its taker; checksums of the archive are checked; a truncated or damaged archive
+ * is EB-IMAGE.
+ * Leaves to others: which form a file has (image-input.ts), `xz` (xz-program.ts).
  */
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable, type Transform } from 'node:stream'
@@ -15,43 +16,56 @@ import { releaseLimits } from '../../../core/limits.ts'
 import { KiB } from '../../../core/units.ts'
 import type { FileSource } from '../../release/adapters/file-bytes.ts'
 import { findZipImage, type ZipImage } from '../zip-directory.ts'
+import { expandByXz } from './xz-program.ts'
 import { expandFrames } from './zstd-frames.ts'
 
 const chunkSize = 256 * KiB
 /** Zeros expand a thousandfold, and all that a step expands to is in memory. */
 const inflateStep = 16 * KiB
+const startAgain = 'start the command again'
 
 /** How an image may come. */
-export type Packing = 'gz' | 'zst' | 'zip'
+export type Packing = 'gz' | 'zst' | 'zip' | 'xz'
 
 export interface ExpandJob {
   readonly archive: FileSource
   readonly packing: Packing
-  /** File to make. */
-  readonly out: string
   readonly signal: AbortSignal
   /** Told how many bytes of the archive are read. */
   readonly progress: (bytes: number) => void
 }
 
-/** @throws EverbootError EB-IMAGE, EB-FILE, EB-CANCELLED */
-export async function expandImage(job: ExpandJob): Promise<void> {
-  const sink = await sparseFile(job.out)
+type Take = (bytes: Uint8Array) => Promise<void>
+
+/** @param out file to make. @throws EverbootError EB-IMAGE, EB-FILE, EB-CANCELLED, EB-TOOL-MISSING */
+export async function expandImage(job: ExpandJob, out: string): Promise<void> {
+  const sink = await sparseFile(out)
   try {
-    if (job.packing === 'zip') await expandZip(job, sink)
-    else if (job.packing === 'zst') {
-      await expandFrames(packedBytes(job, 0, job.archive.bytes), (bytes) => sink.write(bytes))
-    } else await expandStream(job, 0, job.archive.bytes, createGunzip({ chunkSize }), (it) => sink.write(it))
+    await expandTo(job, (bytes) => sink.write(bytes))
     await sink.finish()
+  } finally {
+    await sink.close()
+  }
+}
+
+/**
+ * Gives the image to `take`, part by part in order; what `take` throws is thrown as it is when it has a code.
+ * @throws EverbootError EB-IMAGE, EB-FILE, EB-CANCELLED, EB-TOOL-MISSING
+ */
+export async function expandTo(job: ExpandJob, take: Take): Promise<void> {
+  const whole = (): AsyncIterable<Uint8Array> => packedBytes(job, 0, job.archive.bytes)
+  try {
+    if (job.packing === 'zip') await expandZip(job, take)
+    else if (job.packing === 'zst') await expandFrames(whole(), take)
+    else if (job.packing === 'xz') await expandByXz(whole(), take, job.signal)
+    else await expandStream(job, 0, job.archive.bytes, createGunzip({ chunkSize }), take)
   } catch (caught) {
     if (caught instanceof EverbootError) throw caught
     if (job.signal.aborted)
-      raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`, { cause: caught })
+      raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`, { todo: startAgain, cause: caught })
     raise('EB-IMAGE', `${job.archive.name} cannot be expanded: ${(caught as Error).message}`, {
       cause: caught,
     })
-  } finally {
-    await sink.close()
   }
 }
 
@@ -68,25 +82,23 @@ export async function compressOnThreads(raw: Uint8Array, level: number): Promise
   return packed.length < raw.length ? packed : null
 }
 
-async function expandZip(job: ExpandJob, sink: SparseFile): Promise<void> {
+async function expandZip(job: ExpandJob, take: Take): Promise<void> {
   const entry = await findZipImage(job.archive)
   let checksum = 0
-  const take = async (bytes: Uint8Array): Promise<void> => {
+  let total = 0
+  const check = async (bytes: Uint8Array): Promise<void> => {
     checksum = crc32(bytes, checksum)
-    await sink.write(bytes)
+    total += bytes.length
+    await take(bytes)
   }
-  if (entry.deflated) await inflate(job, entry, take)
-  else for await (const bytes of packedBytes(job, entry.offset, entry.packedBytes)) await take(bytes)
-  if (sink.written() === entry.bytes && checksum === entry.crc32) return
+  if (entry.deflated) await inflate(job, entry, check)
+  else for await (const bytes of packedBytes(job, entry.offset, entry.packedBytes)) await check(bytes)
+  if (total === entry.bytes && checksum === entry.crc32) return
   raise('EB-IMAGE', `${entry.name} in ${job.archive.name} is damaged: length or CRC differs`)
 }
 
 /** By fflate, which needs no codec of the platform; what it does not check, the CRC, is the caller's. */
-async function inflate(
-  job: ExpandJob,
-  entry: ZipImage,
-  take: (bytes: Uint8Array) => Promise<void>,
-): Promise<void> {
+async function inflate(job: ExpandJob, entry: ZipImage, take: Take): Promise<void> {
   const ready: Uint8Array[] = []
   const decoder = new Inflate((bytes) => void ready.push(bytes))
   const drain = async (): Promise<void> => {
@@ -105,7 +117,7 @@ async function expandStream(
   start: number,
   bytes: number,
   decoder: Transform,
-  take: (bytes: Uint8Array) => Promise<void>,
+  take: Take,
 ): Promise<void> {
   const store = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) await take(chunk)
@@ -122,7 +134,8 @@ async function* packedBytes(
   step = chunkSize,
 ): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes; ) {
-    if (job.signal.aborted) raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`)
+    if (job.signal.aborted)
+      raise('EB-CANCELLED', `expanding ${job.archive.name} was stopped`, { todo: startAgain })
     const room = new Uint8Array(Math.min(step, bytes - at))
     const count = await job.archive.read(start + at, room)
     if (count === 0) raise('EB-IMAGE', `${job.archive.name} ends too early`)
@@ -134,8 +147,6 @@ async function* packedBytes(
 
 interface SparseFile {
   write(bytes: Uint8Array): Promise<void>
-  /** Bytes taken so far. */
-  written(): number
   /** Sets the length. */
   finish(): Promise<void>
   close(): Promise<void>
@@ -169,7 +180,6 @@ async function sparseFile(path: string): Promise<SparseFile> {
       }
       for (let at = 0; at < bytes.length; at += stepBytes) await put(bytes.subarray(at, at + stepBytes))
     },
-    written: () => total,
     finish: () => handle.truncate(total),
     close: () => handle.close(),
   }

@@ -25,6 +25,12 @@ const packages = {
   setpriv: 'util-linux',
   openssl: 'openssl',
   zstd: 'zstd',
+  xz: 'xz-utils',
+  mcopy: 'mtools',
+  'mkfs.vfat': 'dosfstools',
+  sfdisk: 'fdisk',
+  swapon: 'mount',
+  mkswap: 'util-linux',
   ldd: 'libc-bin',
   chromium: 'chromium',
 } as const
@@ -68,6 +74,11 @@ export async function ensureHostTools(
     path: (tool) => all.get(tool) ?? raise('EB-TOOL-MISSING', `${tool} was not asked for`),
     installed: wanted,
   }
+}
+
+/** Where a program lies that is used only when it happens to be there; null: it is not. */
+export async function findProgram(name: string): Promise<string | null> {
+  return find(name, searchPath())
 }
 
 function packagesOf(tools: readonly HostTool[]): readonly string[] {

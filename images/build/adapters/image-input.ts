@@ -1,5 +1,5 @@
 /**
- * Whatever a publisher has, as a raw image to read: a directory, a raw image, or one in `.gz`, `.zip`, `.zst`.
+ * Whatever a publisher has, as a raw image to read: a directory, a raw image, or one in `.gz`, `.zip`, `.zst`, `.xz`.
  * Promise: the form is found by content, never by name; what has to be made lies in the work directory only.
  * Leaves to others: the tools (filesystem-image.ts, expand.ts) and the work directory.
  */
@@ -24,7 +24,7 @@ export interface InputPlan {
 
 export interface PreparedImage {
   readonly source: FileSource
-  /** What it was: `ext4`, `squashfs`, `raw`, `gz`, `zip`, `zst`. */
+  /** What it was: `ext4`, `squashfs`, `raw`, `gz`, `zip`, `zst`, `xz`. */
   readonly form: string
 }
 
@@ -48,7 +48,7 @@ export async function prepareImage(plan: InputPlan): Promise<PreparedImage> {
   try {
     const { signal } = plan
     const progress = (done: number): void => plan.phase('expanding', done, file.bytes)
-    await expandImage({ archive: file, packing, out, signal, progress })
+    await expandImage({ archive: file, packing, signal, progress }, out)
   } finally {
     await file.close()
   }
@@ -74,10 +74,12 @@ const magics: readonly { readonly packing: Packing; readonly bytes: readonly num
   { packing: 'zst', bytes: [0x50, 0x2a, 0x4d, 0x18] },
   { packing: 'zip', bytes: [0x50, 0x4b, 0x03, 0x04] },
   { packing: 'zip', bytes: [0x50, 0x4b, 0x05, 0x06] },
+  { packing: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
 ]
 
-async function packingOf(file: FileSource): Promise<Packing | null> {
-  const head = new Uint8Array(4)
+/** How a file is compressed, by its first bytes; null: not at all. */
+export async function packingOf(file: FileSource): Promise<Packing | null> {
+  const head = new Uint8Array(6)
   const count = await file.read(0, head)
   const found = magics.find(
     (it) => count >= it.bytes.length && it.bytes.every((byte, at) => head[at] === byte),

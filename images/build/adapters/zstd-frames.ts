@@ -14,6 +14,8 @@ interface Frame {
   readonly decoder: Decoder
   /** Settles when all output of the decoder is taken. */
   readonly drained: Promise<void>
+  /** Settles when the decoder is done or destroyed. */
+  readonly closed: Promise<unknown>
 }
 
 /** @throws Error when the input is damaged or ends inside a frame */
@@ -50,16 +52,17 @@ function begin(take: (bytes: Uint8Array) => Promise<void>): Frame {
   const drained = drain()
   // Whoever waits for it sees the error; until then it must not count as unhandled.
   drained.catch(() => {})
-  return { decoder, drained }
+  const closed = once(decoder, 'close').catch(() => {})
+  return { decoder, drained, closed }
 }
 
 /** @returns how many bytes the decoder took */
-async function feed({ decoder, drained }: Frame, bytes: Uint8Array): Promise<number> {
+async function feed({ decoder, drained, closed }: Frame, bytes: Uint8Array): Promise<number> {
   const before = decoder.bytesWritten
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   decoder.write(bytes, (error) => (error ? reject(error) : resolve()))
   // A decoder that was destroyed by its taker's failure never calls back.
-  await Promise.race([promise, drained, once(decoder, 'close')])
+  await Promise.race([promise, drained, closed])
   await (decoder.errored === null ? undefined : drained)
   return decoder.bytesWritten - before
 }

@@ -3,10 +3,10 @@
  */
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { alignedMemory } from '../../../core/aligned-memory.ts'
 import { writeRecord } from '../../../core/boot-partition.ts'
 import { type BootRecord, bootPartition, chooseCopy } from '../../../core/boot-record.ts'
 import { KiB, MiB } from '../../../core/units.ts'
-import { alignedMemory } from '../../../device/adapters/aligned-memory.ts'
 import { openBlockDevice } from '../../../device/adapters/block-device.ts'
 import { configuredDisks } from '../../../device/adapters/disks.ts'
 import { openBootControl } from '../../../device/boot/boot-control.ts'

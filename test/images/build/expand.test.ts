@@ -1,4 +1,5 @@
 /** Compressed inputs: expanded exactly, sparse, and refused when damaged. */
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -45,6 +46,8 @@ async function codeOf(bytes: Uint8Array): Promise<string> {
   }
 }
 
+const byXz = (bytes: Uint8Array): Buffer =>
+  execFileSync('xz', ['-0', '-c'], { input: bytes, maxBuffer: 16 << 20 })
 const zip = (files: Record<string, Uint8Array>, level: 0 | 6 = 6): Uint8Array => zipSync(files, { level })
 /** As `pzstd` writes: each frame behind a skippable one that gives its length. */
 function pzstd(content: Uint8Array): Uint8Array {
@@ -125,6 +128,12 @@ test.each<[string, string, () => Uint8Array]>([
         ),
       ),
   ],
+  ['.xz', 'xz', () => byXz(image)],
+  [
+    '.xz of two streams',
+    'xz',
+    () => Buffer.concat([byXz(image.subarray(0, 70_000)), byXz(image.subarray(70_000))]),
+  ],
   ['.zip', 'zip', () => zip({ 'disk.img': image })],
   ['.zip, stored', 'zip', () => zip({ 'disk.img': image }, 0)],
   [
@@ -146,6 +155,7 @@ test.each<[string, () => Uint8Array]>([
   ['gz', () => gzipSync(image)],
   ['zst', () => zstdCompressSync(image, { params: { [constants.ZSTD_c_checksumFlag]: 1 } })],
   ['zip', () => zip({ 'disk.img': image })],
+  ['xz', () => byXz(image)],
 ])('a truncated or damaged %s is refused', async (_, pack) => {
   const packed = pack()
   for (const share of [0.2, 0.5, 0.9, 0.99]) {
