@@ -26,6 +26,7 @@ const packages = {
   openssl: 'openssl',
   zstd: 'zstd',
   ldd: 'libc-bin',
+  socat: 'socat',
   chromium: 'chromium',
 } as const
 
