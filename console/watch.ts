@@ -59,6 +59,7 @@ function begin(ports: WatchPorts, options: WatchOptions, resolve: (outcome: Outc
   const count = { lines: 0, bytes: 0 }
   let lineMs = startMs
   let over = false
+  let unsent = 0
   let sending = reset === null ? Promise.resolve() : transport.reset(reset)
   let cancelQuiet = (): void => {}
 
@@ -88,30 +89,43 @@ function begin(ports: WatchPorts, options: WatchOptions, resolve: (outcome: Outc
   }
   const act = (progress: Progress): void => {
     for (const it of progress.seen) seen.push({ ...it, afterMs: clock.monotonicMs() - startMs })
-    for (const bytes of progress.send) sending = sending.then(() => transport.write(bytes))
-    const complete = steps.length > 0 && script.waitingFor() === null
-    sending.then(
-      () => complete && closeLine(null),
-      (caught: unknown) => finish(faultOf(caught)),
-    )
+    for (const bytes of progress.send) send(bytes)
+    if (steps.length > 0 && script.waitingFor() === null) {
+      sending.then(
+        () => closeLine(null),
+        () => {},
+      )
+    }
+  }
+  const send = (bytes: Uint8Array): void => {
+    unsent += 1
+    sending = sending
+      .then(() => transport.write(bytes))
+      .then(() => {
+        unsent -= 1
+      })
+    sending.catch(failed)
   }
   const lookAtPartial = (): void => guarded(() => act(script.partial(splitter.partial())))
   /** The open line is looked at and handed on before the end. */
   const closeLine = (why: Fault | null): void =>
     guarded(() => {
-      const done = script.waitingFor() === null
       for (const text of splitter.end()) line(text, lineMs)
-      const completed = steps.length > 0 && !done && script.waitingFor() === null
-      if (!completed) finish(why)
+      const complete = steps.length > 0 && script.waitingFor() === null && unsent === 0
+      finish(complete ? null : why)
     })
   const stopped = (): void => closeLine(steps.length === 0 ? null : notSeen('it was interrupted'))
   const late = (): void =>
     closeLine(steps.length === 0 ? null : notSeen(`${(timeoutMs ?? 0) / 1000} s are over`))
   const notSeen = (why: string): Fault => {
+    const pattern = script.waitingFor()
+    if (pattern === null)
+      return fault('EB-NOT-SEEN', `${transport.name} took not all that was sent, and ${why}`)
     const part = `${seen.length + 1} of ${steps.filter((it) => it.kind === 'expect').length}`
-    const pattern = JSON.stringify(script.waitingFor() ?? '')
-    return fault('EB-NOT-SEEN', `${transport.name}: ${pattern} (${part}) was not seen, and ${why}`)
+    const what = `${JSON.stringify(pattern)} (${part}) was not seen`
+    return fault('EB-NOT-SEEN', `${transport.name}: ${what}, and ${why}`)
   }
+  const failed = (caught: unknown): void => finish(faultOf(caught))
 
   const cancelDeadline = timeoutMs === null ? (): void => {} : clock.timer(timeoutMs, late)
   transport.listen({
@@ -130,6 +144,7 @@ function begin(ports: WatchPorts, options: WatchOptions, resolve: (outcome: Outc
       }),
     ended: closeLine,
   })
+  sending.catch(failed)
   if (stop.aborted) stopped()
   else stop.addEventListener('abort', stopped)
   guarded(() => act(script.start()))

@@ -276,6 +276,8 @@ export const consoleLimits = {
   stepsMax: 256,
   /** Lines that a failed script shows. */
   lastLines: 10,
+  /** Typed or pasted, and not yet taken by the device; above this the terminal waits. */
+  keysBytesMax: 16 * KiB,
   resetMs: 100,
   connectMs: seconds(5),
   closeMs: seconds(1),

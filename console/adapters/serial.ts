@@ -16,7 +16,7 @@ export async function openSerial(path: string, baud: number): Promise<Transport>
   await new Promise<void>((resolve, reject) => {
     port.open((error) => (error === null ? resolve() : reject(openFault(path, baud, error))))
   })
-  return transportOver(port, `${path} at ${baud} baud`, path)
+  return serialTransport(port, `${path} at ${baud} baud`, path)
 }
 
 async function loadPort(): Promise<typeof SerialPort> {
@@ -31,7 +31,11 @@ async function loadPort(): Promise<typeof SerialPort> {
   }
 }
 
-function transportOver(port: SerialPort, name: string, path: string): Transport {
+/** What is needed of an open port. */
+export type OpenPort = Pick<SerialPort, 'on' | 'write' | 'set' | 'isOpen' | 'close'>
+
+/** @param name for people; @param path for faults */
+export function serialTransport(port: OpenPort, name: string, path: string): Transport {
   let listener: TransportListener | null = null
   let closed = false
   const gone = (why: string): Fault => {
@@ -74,7 +78,7 @@ function transportOver(port: SerialPort, name: string, path: string): Transport 
 }
 
 /** Opening a serial device raises both lines; setting one must leave the other up. */
-function setLine(port: SerialPort, path: string, line: ControlLine, up: boolean): Promise<void> {
+function setLine(port: OpenPort, path: string, line: ControlLine, up: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     port.set({ dtr: true, rts: true, [line]: up }, (error) => {
       if (error === null || error === undefined) return resolve()

@@ -17,6 +17,8 @@ interface Bench {
   pass(ms: number): void
   /** Writes fail from now on. */
   broken: boolean
+  /** Writes never end from now on. */
+  stuck: boolean
 }
 
 function bench(): Bench {
@@ -28,6 +30,7 @@ function bench(): Bench {
     done,
     stop: new AbortController(),
     broken: false,
+    stuck: false,
     say: (text) => listener?.data(typeof text === 'string' ? Buffer.from(text) : text),
     hangUp: () => listener?.ended(fault('EB-CONSOLE-GONE', 'wire went away')),
     pass(ms) {
@@ -54,6 +57,7 @@ function bench(): Bench {
         listener = to
       },
       async write(bytes) {
+        if (it.stuck) await new Promise(() => {})
         if (it.broken) throw new EverbootError(fault('EB-CONSOLE-GONE', 'wire takes nothing'))
         done.push(`sent ${Buffer.from(bytes).toString()}`)
       },
@@ -170,6 +174,15 @@ describe('watching a console', () => {
     const outcome = watch(ports, { steps: [], timeoutMs: null, reset: null })
     at.say('line\n')
     expect((await outcome).fault).toEqual(full.fault)
+  })
+
+  it('does not count as done while the device has not taken what was sent', async () => {
+    at.stuck = true
+    const outcome = start(['one', '>two'], { timeoutMs: 5_000 })
+    at.say('one\n')
+    await turn()
+    at.pass(5_000)
+    expect((await outcome).fault?.what).toBe('wire took not all that was sent, and 5 s are over')
   })
 
   it('resets before it sends', async () => {
