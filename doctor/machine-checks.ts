@@ -10,7 +10,7 @@ import type { MachineFacts, PiFacts, Space } from './facts.ts'
 import { tools } from './tools.ts'
 
 const nodeMajorMin = 24
-/** Bits of `capabilities` in the device tree. */
+/** Bit 2 of `capabilities` in the device tree (Raspberry Pi documentation, BCM2711 and BCM2712 properties). */
 const trybootAB = 4
 
 /** Every check that applies, in the order in which they are shown. */
@@ -98,30 +98,25 @@ function clockCheck({ wallMs, wallText, board }: MachineFacts): Check {
   return attention('clock', `${wallText}, ${apart}`, todo)
 }
 
-function piChecks({ model, bootloader }: PiFacts, laidOut: boolean): readonly Check[] {
-  const update = 'update the EEPROM: rpi-eeprom-update -a, then reboot'
-  const layout = laidOut
-    ? []
-    : [
-        attention(
-          'layout',
-          `this ${model} is not laid out for A/B updates`,
-          'it cannot be changed in place: flash a disk made for A/B, and move your data there',
-        ),
-      ]
-  return [bootloaderCheck(), ...layout]
+function piChecks(pi: PiFacts, laidOut: boolean): readonly Check[] {
+  const bootloader = bootloaderCheck(pi)
+  if (laidOut) return [bootloader]
+  const found = `this ${pi.model} is not laid out for A/B updates`
+  const todo = 'it cannot be changed in place: flash a disk made for A/B, and move your data there'
+  return [bootloader, attention('layout', found, todo)]
+}
 
-  function bootloaderCheck(): Check {
-    if (bootloader === null || bootloader.capabilities === null) {
-      const todo = `on a Raspberry Pi 4 or 5 ${update}; older models need newer firmware on the boot partition`
-      return attention('bootloader', `${model}: the bootloader does not say what it can do`, todo)
-    }
-    const { built, capabilities, tryboot, partition } = bootloader
-    const of = built === null ? '' : ` of ${built}`
-    if ((capabilities & trybootAB) === 0) {
-      return problem('bootloader', `${model}: the bootloader${of} is too old for A/B by tryboot`, update)
-    }
-    const from = partition === null ? '' : `, booted from partition ${partition}`
-    return good('bootloader', `${model}: A/B by tryboot${of}${from}${tryboot === 1 ? ', on trial' : ''}`)
+function bootloaderCheck({ model, bootloader }: PiFacts): Check {
+  const update = 'update the EEPROM: rpi-eeprom-update -a, then reboot'
+  if (bootloader === null || bootloader.capabilities === null) {
+    const todo = `on a Raspberry Pi 4 or 5 ${update}; older models need newer firmware on the boot partition`
+    return attention('bootloader', `${model}: the bootloader does not say what it can do`, todo)
   }
+  const { built, capabilities, tryboot, partition } = bootloader
+  const of = built === null ? '' : ` of ${built}`
+  if ((capabilities & trybootAB) === 0) {
+    return problem('bootloader', `${model}: the bootloader${of} is too old for A/B by tryboot`, update)
+  }
+  const from = partition === null ? '' : `, booted from partition ${partition}`
+  return good('bootloader', `${model}: A/B by tryboot${of}${from}${tryboot === 1 ? ', on trial' : ''}`)
 }
