@@ -31,6 +31,8 @@ const families: Readonly<Record<string, Family>> = {
   rollout: () => import('./hub/cli/main.ts'),
   device: () => import('./device/cli.ts'),
   emulator: emulatorCommands,
+  console: () => import('./console/cli.ts'),
+  doctor: () => import('./doctor/cli.ts'),
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -32,6 +32,8 @@ export interface CommandOption {
 export interface CommandInput {
   readonly positionals: readonly string[]
   readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
+  /** The text options as they were given, in their order, for options that depend on each other's place. */
+  readonly given: readonly { readonly name: string; readonly value: string }[]
   readonly json: boolean
   readonly io: CommandIo
 }
@@ -67,14 +69,15 @@ export function parseCommand(command: Command, args: readonly string[]): Omit<Co
       { type: it.type, multiple: it.multiple ?? false },
     ]),
   )
-  let parsed: ReturnType<typeof parseArgs>
+  const settings = { args: [...args], options, allowPositionals: true, strict: true, tokens: true } as const
+  let parsed: ReturnType<typeof parseArgs<typeof settings>>
   try {
-    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    parsed = parseArgs(settings)
   } catch (caught) {
     const [first = ''] = (caught as Error).message.split('. ')
     raise('EB-USAGE', `everboot ${command.name}: ${first}`, { todo: `see everboot ${command.name} --help` })
   }
-  const { positionals, values } = parsed
+  const { positionals, values, tokens } = parsed
   const few = positionals.length < command.positionalsMin
   if (values['help'] !== true && (few || positionals.length > command.positionalsMax)) {
     const wanted = command.positionals === '' ? 'no arguments' : command.positionals
@@ -82,7 +85,10 @@ export function parseCommand(command: Command, args: readonly string[]): Omit<Co
       todo: `see everboot ${command.name} --help`,
     })
   }
-  return { positionals, values, json: values['json'] === true }
+  const given = tokens.flatMap((it) =>
+    it.kind === 'option' && it.value !== undefined ? [{ name: it.name, value: it.value }] : [],
+  )
+  return { positionals, values, given, json: values['json'] === true }
 }
 
 /** The text of an option, or undefined. */

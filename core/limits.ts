@@ -284,6 +284,46 @@ export const demoLimits = {
   linkCutMs: seconds(1.5),
 } as const
 
+/** A serial console. */
+export const consoleLimits = {
+  baudDefault: 115_200,
+  baudMin: 50,
+  baudMax: 4_000_000,
+  /** A longer line is cut here and goes on as another. */
+  lineCharsMax: 4 * KiB,
+  /** A control sequence of a terminal that has not ended by then was none. */
+  escapeCharsMax: 256,
+  /** A line without an end, such as a prompt, is looked at when the device was silent for so long. */
+  quietMs: 100,
+  /** How long a script waits in all unless told otherwise. */
+  scriptMs: seconds(60),
+  scriptSecondsMax: 604_800,
+  stepsMax: 256,
+  /** Lines that a failed script shows. */
+  lastLines: 10,
+  /** Typed or pasted, and not yet taken by the device; above this the terminal waits. */
+  keysBytesMax: 16 * KiB,
+  resetMs: 100,
+  connectMs: seconds(5),
+  closeMs: seconds(1),
+} as const
+
+/** What `everboot doctor` asks and wants. */
+export const doctorLimits = {
+  fileBytesMax: 64 * KiB,
+  /** Answers of the hub and of the agent. */
+  answerMs: seconds(5),
+  /** Less free space than this is worth a word, or a problem. */
+  diskLowBytes: 2 * GiB,
+  diskFullBytes: 64 * MiB,
+  dataLowBytes: 16 * MiB,
+  dataFullBytes: MiB,
+  /** No clock that is right shows a time before this one: 2025-01-01. */
+  clockMsMin: 1_735_689_600_000,
+  /** A clock this far from that of the hub is wrong. */
+  clockApartMs: minutes(5),
+} as const
+
 /** The reports of a sweep. */
 export const reportLimits = {
   /** Broken promises that the page lists; the rest are counted. */

@@ -19,7 +19,7 @@ export async function runCommand(
   const out: string[] = []
   const err: string[] = []
   const name = `${args[0]} ${args[1]}`
-  const command = commands.find((it) => it.name === name)
+  const command = commands.find((it) => it.name === name) ?? commands.find((it) => it.name === args[0])
   if (command === undefined) throw new Error(`no command ${name}`)
   const io = {
     out: (line: string) => void out.push(line),
@@ -32,7 +32,10 @@ export async function runCommand(
   }
   const printed = (): { out: string; err: string } => ({ out: out.join('\n'), err: err.join('\n') })
   try {
-    const status = await command.run({ ...parseCommand(command, args.slice(2)), io })
+    const status = await command.run({
+      ...parseCommand(command, args.slice(command.name.split(' ').length)),
+      io,
+    })
     return { status, code: null, what: '', ...printed() }
   } catch (caught) {
     const { code, what } = faultOf(caught)

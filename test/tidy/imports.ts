@@ -13,6 +13,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   device: ['images', 'keys', 'core'],
   hub: ['images', 'keys', 'core'],
   'bootloader-sim': ['images', 'keys', 'core'],
+  console: ['core'],
+  doctor: ['device', 'images', 'keys', 'core'],
   bin: [],
 }
 /** `images/build` and `images/boards` are tools; programs that run elsewhere know the format only. */

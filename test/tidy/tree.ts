@@ -20,7 +20,10 @@ export function readTree(directory: string = root): readonly Source[] {
 
 /** What ships: the product without its tests, benches and demo. */
 export function isProduct(path: string): boolean {
-  return /^(core|keys|images|device|hub|bootloader-sim|proof|bin)\//.test(path) || path === 'everboot.ts'
+  return (
+    /^(core|keys|images|device|hub|bootloader-sim|console|doctor|proof|bin)\//.test(path) ||
+    path === 'everboot.ts'
+  )
 }
 
 export function isCode(path: string): boolean {

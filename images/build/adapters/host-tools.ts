@@ -32,6 +32,7 @@ const packages = {
   swapon: 'mount',
   mkswap: 'util-linux',
   ldd: 'libc-bin',
+  socat: 'socat',
   chromium: 'chromium',
 } as const
 

@@ -31,6 +31,7 @@ async function rootfs(
   const io = { out: (line: string) => void said.push(line) }
   await command.run({
     positionals: [],
+    given: [],
     values: { out, version: '1.0', 'no-agent': true, ...values },
     json: true,
     io: io as unknown as Parameters<Command['run']>[0]['io'],
