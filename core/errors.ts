@@ -66,6 +66,21 @@ export const errorTable = {
     'Another program listens on the port.',
     'choose another port or stop that program',
   ),
+  'EB-SOCKET-IN-USE': entry(
+    'environment',
+    'Another program listens on the Unix socket.',
+    'stop that program or choose another directory',
+  ),
+  'EB-QEMU': entry(
+    'environment',
+    'QEMU does not start, or ended on its own.',
+    'look at its message; it names the option or file',
+  ),
+  'EB-QEMU-VERSION': entry(
+    'environment',
+    'QEMU is older than the versions that the QEMU board runs on.',
+    'install the named version or a newer one',
+  ),
   'EB-INTERNAL': entry('internal', 'A bug in Everboot.', 'report it with the printed trace'),
 
   // Keys, signatures and releases: what is refused.
