@@ -1,0 +1,68 @@
+/**
+ * The console of a machine, line by line, with a place up to which it was looked through.
+ * Promise: bounded memory: beyond its limit the oldest lines are dropped and counted; a line longer than the
+ * limit comes in parts; control characters are made visible. What was found once is not found again.
+ * Leaves to others: waiting (adapters/console.ts).
+ */
+import { boardLimits, machineLimits } from '../../core/limits.ts'
+
+export interface ConsoleLog {
+  feed(bytes: Uint8Array): void
+  /** What is kept, oldest first, with the line that has not ended, such as a prompt. */
+  lines(): readonly string[]
+  /** Lines that are no longer kept. */
+  dropped(): number
+  /** Looks from where the last find ended. @returns the line that matches, or null */
+  find(pattern: RegExp): string | null
+  /** The next find looks only at what comes from now on. */
+  skip(): void
+}
+
+export function consoleLog(linesMax: number = machineLimits.consoleLinesKept): ConsoleLog {
+  const decoder = new TextDecoder()
+  const kept: string[] = []
+  let open = ''
+  let dropped = 0
+  // Line by its number since the start, and the first character in it that is not looked through.
+  let line = 0
+  let column = 0
+  const end = (text: string): void => {
+    kept.push(text)
+    if (kept.length <= linesMax) return
+    kept.shift()
+    dropped += 1
+  }
+  return {
+    feed(bytes) {
+      const parts = `${open}${visible(decoder.decode(bytes, { stream: true }))}`.split('\n')
+      open = parts.pop() ?? ''
+      for (const part of parts) end(part)
+      while (open.length > boardLimits.consoleLineBytesMax) {
+        end(open.slice(0, boardLimits.consoleLineBytesMax))
+        open = open.slice(boardLimits.consoleLineBytesMax)
+      }
+    },
+    lines: () => (open === '' ? kept.slice() : [...kept, open]),
+    dropped: () => dropped,
+    find(pattern) {
+      for (let number = Math.max(line, dropped); number <= dropped + kept.length; number += 1) {
+        const text = kept[number - dropped] ?? open
+        const from = number === line ? column : 0
+        const hit = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).exec(text.slice(from))
+        if (hit === null) continue
+        line = number
+        column = from + hit.index + hit[0].length
+        return text
+      }
+      return null
+    },
+    skip() {
+      line = dropped + kept.length
+      column = open.length
+    },
+  }
+}
+
+function visible(text: string): string {
+  return text.replace(/\r/g, '').replace(/[^\P{Cc}\t\n]/gu, '\u00b7')
+}

@@ -1,0 +1,115 @@
+/**
+ * Stock U-Boot on QEMU over a disk that loses its power: the banner, a reset by the monitor, and cuts at
+ * chosen writes, each in every way that the write may be left.
+ */
+
+import { copyFileSync, existsSync, truncateSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { needQemu } from '../../bootloader-sim/qemu/adapters/find-program.ts'
+import { type ImageFile, openImageFile } from '../../bootloader-sim/qemu/adapters/image-file.ts'
+import { type NbdServer, serveNbd } from '../../bootloader-sim/qemu/adapters/nbd-server.ts'
+import { awaitCut, resetAfterCut } from '../../bootloader-sim/qemu/adapters/power-cut.ts'
+import { type Machine, startMachine } from '../../bootloader-sim/qemu/adapters/run-machine.ts'
+import { virtCommand } from '../../bootloader-sim/qemu/machine.ts'
+import { type NbdDisk, nbdDisk } from '../../bootloader-sim/qemu/nbd-disk.ts'
+import { GiB, KiB, MiB } from '../../core/units.ts'
+
+const uboot = '/usr/lib/u-boot/qemu_arm64/u-boot.bin'
+const program = await needQemu().catch((caught: Error) => caught.message)
+const reason = !existsSync(uboot) ? 'no u-boot-qemu' : program.startsWith('EB-') ? program : null
+if (reason !== null) process.stdout.write(`left out, stock U-Boot on QEMU: ${reason}\n`)
+
+/** Where U-Boot writes: 64 KiB, as a record copy is. */
+const record = { offset: MiB, bytes: 64 * KiB }
+const bootMs = 20_000
+
+describe.skipIf(reason !== null)('stock U-Boot over a disk that loses its power', () => {
+  let room = ''
+  let image: ImageFile
+  let disk: NbdDisk
+  let server: NbdServer
+  let machine: Machine
+
+  beforeAll(async () => {
+    room = await mkdtemp(join(tmpdir(), 'everboot-qemu-'))
+    const firmware = join(room, 'flash0.img')
+    const environment = join(room, 'flash1.img')
+    copyFileSync(uboot, firmware)
+    await writeFile(environment, '')
+    for (const path of [firmware, environment]) truncateSync(path, 64 * MiB)
+    image = openImageFile(join(room, 'disk.img'), 8 * GiB)
+    disk = nbdDisk({ name: 'disk', medium: image, sectorBytes: 512 })
+    disk.watch('record', record)
+    server = await serveNbd({ disk, socketPath: join(room, 'disk.sock') })
+    const board = { memoryMiB: 256, firmware, environment, disks: [server.socketPath] }
+    machine = await startMachine({ directory: room, command: (wires) => virtCommand(board, wires) })
+  })
+
+  afterAll(async () => {
+    await machine.kill()
+    await server.close()
+    image.close()
+    await rm(room, { recursive: true, force: true })
+  })
+
+  /** From reset to the prompt with the disk found. */
+  const prompt = async (): Promise<void> => {
+    await machine.console.waitFor(/^U-Boot 20/, bootMs)
+    await machine.console.waitFor(/Hit any key/, bootMs)
+    machine.console.send(' ')
+    await machine.console.waitFor(/=> $/, bootMs)
+    await type('virtio scan')
+  }
+  const type = async (line: string): Promise<void> => {
+    machine.console.send(`${line}\r`)
+    await machine.console.waitFor(/=> $/, bootMs)
+  }
+  /** 64 KiB of one byte. */
+  const write = (byte: string): string => `mw.b 0x44000000 ${byte} 10000; virtio write 0x44000000 800 80`
+  const onMedium = async (): Promise<readonly number[]> => {
+    const bytes = new Uint8Array(record.bytes)
+    await image.read(record.offset, bytes)
+    return [...new Set(bytes)]
+  }
+
+  it('writes through, and its writes are counted', async () => {
+    await prompt()
+    await type(write('11'))
+    expect(disk.touched('record')).toBeGreaterThan(0)
+    expect(disk.counts().fua).toBeGreaterThanOrEqual(disk.touched('record'))
+    expect(disk.pending()).toEqual([])
+    expect(await onMedium()).toEqual([0x11])
+    expect(await machine.status()).toBe('running')
+  })
+
+  it('starts anew on a reset by the monitor', async () => {
+    machine.console.log.skip()
+    await machine.reset()
+    await prompt()
+  })
+
+  it.each([
+    ['before', 'kept', [0x11]],
+    ['inside', 'lost', [0x11]],
+    ['inside', 'front', [0x22, 0x11]],
+    ['inside', 'back', [0x22, 0x33]],
+    ['after', 'lost', [0x44]],
+  ] as const)('a cut %s a write that fate leaves %s', async (time, fate, left) => {
+    const byte = { before: '99', inside: fate === 'back' ? '33' : '22', after: '44' }[time]
+    disk.plan({ at: 'write', skip: 0, touching: record, time })
+    const cut = awaitCut(disk, bootMs)
+    machine.console.log.skip()
+    machine.console.send(`${write(byte)}; echo the program goes on\r`)
+    expect((await cut)?.offset).toBe(record.offset)
+    await resetAfterCut(machine, disk, server, (pending) => pending.map(() => fate))
+    await prompt()
+    expect(await onMedium()).toEqual(left)
+    await type('virtio read 0x44100000 800 80; md.b 0x44100000 1')
+    expect(machine.console.log.lines().join('\n')).toContain(`44100000: ${left[0]?.toString(16)}`)
+    const after = machine.console.log.lines().filter((line) => /^the program goes on/.test(line))
+    expect(after).toEqual([])
+  })
+})
