@@ -270,7 +270,6 @@ export const machineLimits = {
   /** What QEMU itself says, kept for the error when it ends. */
   ownWordsKept: 32,
   peekMs: seconds(1),
-  versionMs: seconds(10),
 } as const
 
 /** The bad line for demos, benches and tests. */

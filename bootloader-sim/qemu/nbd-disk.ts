@@ -10,24 +10,17 @@ import { diskServerLimits } from '../../core/limits.ts'
 import type { Fate, Pending } from '../devices/fate.ts'
 import { never } from '../devices/mortal.ts'
 import type { CutTime } from '../devices/power.ts'
+import {
+  type ByteRange,
+  changes,
+  type DiskCounts,
+  type DiskOperation,
+  diskTally,
+  touches,
+} from './disk-tally.ts'
 import { type NbdRequest, nbdSectorBytes } from './nbd-session.ts'
 import type { NbdError } from './nbd-wire.ts'
 import { type CachedWrite, type Medium, volatileCache } from './volatile-cache.ts'
-
-export interface ByteRange {
-  readonly offset: number
-  readonly bytes: number
-}
-
-/** One request, as it is remembered. */
-export interface DiskOperation {
-  /** From 0, over all kinds, since the disk was made. */
-  readonly number: number
-  readonly kind: NbdRequest['kind']
-  readonly offset: number
-  readonly length: number
-  readonly fua: boolean
-}
 
 /** When the power goes. */
 export interface PlannedCut {
@@ -39,18 +32,6 @@ export interface PlannedCut {
   readonly touching?: ByteRange
   /** `inside`: of a write, fate says what is there of it, also when it was to be durable at once. */
   readonly time: CutTime | 'inside'
-}
-
-export interface DiskCounts {
-  readonly operations: Readonly<Record<NbdRequest['kind'], number>>
-  /** Writes that were durable at once. */
-  readonly fua: number
-  readonly readBytes: number
-  readonly writtenBytes: number
-  /** Writes that reached the medium because the cache was full. */
-  readonly spilled: number
-  /** Operations that were answered with an error. */
-  readonly failed: number
 }
 
 export interface NbdAnswer {
@@ -102,23 +83,13 @@ export interface DiskOptions {
   readonly cacheBytesMax?: number
 }
 
-type Counts = { -readonly [K in keyof DiskCounts]: DiskCounts[K] } & {
-  operations: Record<NbdRequest['kind'], number>
-}
-
 export function nbdDisk({ name, medium, sectorBytes, cacheBytesMax }: DiskOptions): NbdDisk {
   assert(sectorBytes % nbdSectorBytes === 0, `${name}: sectors of ${sectorBytes} bytes`)
   const cache = volatileCache(name, medium, sectorBytes, {
     bytesMax: cacheBytesMax ?? diskServerLimits.cacheBytesMax,
     writesMax: diskServerLimits.cacheWritesMax,
   })
-  const counts: Counts = {
-    operations: { read: 0, write: 0, flush: 0, trim: 0, zeroes: 0 },
-    ...{ fua: 0, readBytes: 0, writtenBytes: 0, spilled: 0, failed: 0 },
-  }
-  const watched = new Map<string, { readonly range: ByteRange; count: number }>()
-  const recent: DiskOperation[] = []
-  let number = 0
+  const tally = diskTally()
   let life = 0
   let powered = true
   let planned: { readonly cut: PlannedCut; passed: number } | null = null
@@ -128,21 +99,6 @@ export function nbdDisk({ name, medium, sectorBytes, cacheBytesMax }: DiskOption
     const mine = turn.then(work)
     turn = mine.catch(() => {})
     return mine
-  }
-  const note = (request: NbdRequest): DiskOperation => {
-    const { kind, offset, length, fua } = request
-    const operation = { number, kind, offset, length, fua }
-    number += 1
-    counts.operations[kind] += 1
-    if (kind === 'read') counts.readBytes += length
-    if (changes(operation)) {
-      counts.writtenBytes += length
-      if (fua) counts.fua += 1
-      for (const it of watched.values()) if (touches(operation, it.range)) it.count += 1
-    }
-    if (recent.length === diskServerLimits.operationsKept) recent.shift()
-    recent.push(operation)
-    return operation
   }
   const cutHere = (operation: DiskOperation): PlannedCut | null => {
     if (planned === null || !counted(planned.cut, operation)) return null
@@ -170,12 +126,12 @@ export function nbdDisk({ name, medium, sectorBytes, cacheBytesMax }: DiskOption
     return null
   }
   const carryOut = async (request: NbdRequest): Promise<NbdAnswer> => {
-    const operation = note(request)
+    const operation = tally.note(request)
     const cut = cutHere(operation)
     if (cut?.time === 'before') return lose(operation)
     const error = it.failing(operation)
-    if (error !== null) counts.failed += 1
-    else if (cut?.time === 'inside' && changes(operation)) await cache.write(request)
+    if (error !== null) tally.noteFailure()
+    else if (cut?.time === 'inside' && changes(operation)) cache.hold(request)
     else if (cut?.time !== 'inside') {
       const bytes = await effect(request)
       return cut === null ? { error: null, bytes } : lose(operation)
@@ -212,28 +168,17 @@ export function nbdDisk({ name, medium, sectorBytes, cacheBytesMax }: DiskOption
       powered = true
     },
     settle: () => inTurn(() => cache.flush()),
-    counts: () => ({ ...counts, operations: { ...counts.operations }, spilled: cache.spilled() }),
-    watch(range, what) {
-      assert(watched.size < diskServerLimits.rangesMax, `${name}: too many watched ranges`)
-      watched.set(range, { range: what, count: 0 })
-    },
-    touched: (range) => watched.get(range)?.count ?? 0,
-    recent: () => recent.slice(),
+    counts: () => tally.counts(cache.spilled()),
+    watch: tally.watch,
+    touched: tally.touched,
+    recent: tally.recent,
     failing: () => null,
     onCut: () => {},
   }
   return it
 }
 
-function changes({ kind }: DiskOperation): boolean {
-  return kind === 'write' || kind === 'zeroes' || kind === 'trim'
-}
-
 function counted({ at, touching }: PlannedCut, operation: DiskOperation): boolean {
   const kind = at === 'any' || (at === 'flush' ? operation.kind === 'flush' : changes(operation))
   return kind && (touching === undefined || touches(operation, touching))
-}
-
-function touches({ offset, length }: DiskOperation, range: ByteRange): boolean {
-  return offset < range.offset + range.bytes && range.offset < offset + length
 }

@@ -31,6 +31,8 @@ export interface VolatileCache {
   read(offset: number, into: Uint8Array): Promise<void>
   /** Keeps `bytes`; they must not change any more. */
   write(it: CachedWrite): Promise<void>
+  /** The same, whatever the limits: for the last write before a crash. */
+  hold(it: CachedWrite): void
   writeThrough(it: CachedWrite): Promise<void>
   flush(): Promise<void>
   /** What a crash leaves to fate. */
@@ -63,11 +65,16 @@ export function volatileCache(
       else there.push(it)
     }
   }
+  const hold = (it: CachedWrite): void => {
+    unflushed.push(it)
+    index(it)
+    held += heldBytes(it)
+  }
   const rebuild = (writes: readonly CachedWrite[]): void => {
-    unflushed = [...writes]
-    held = writes.reduce((sum, it) => sum + heldBytes(it), 0)
+    unflushed = []
+    held = 0
     regions.clear()
-    for (const it of writes) index(it)
+    for (const it of writes) hold(it)
   }
   const spillOldest = async (): Promise<void> => {
     const oldest = unflushed[0]
@@ -91,10 +98,9 @@ export function volatileCache(
         for (const it of regions.get(region) ?? []) overlay(it, region, offset, into)
       }
     },
+    hold,
     async write(it) {
-      unflushed.push(it)
-      index(it)
-      held += heldBytes(it)
+      hold(it)
       while (held > limits.bytesMax || unflushed.length > limits.writesMax) await spillOldest()
     },
     async writeThrough(it) {

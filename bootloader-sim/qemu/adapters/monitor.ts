@@ -21,88 +21,101 @@ export interface Monitor {
   execute(command: string, args?: Readonly<Record<string, unknown>>, deadlineMs?: number): Promise<unknown>
   /** Takes the oldest event of that name that was not taken. @throws EverbootError EB-TIMEOUT, EB-QEMU, EB-MESSAGE */
   event(name: string, deadlineMs?: number): Promise<MonitorEvent>
-}
-
-interface Waiter {
-  readonly wants: (message: QmpMessage) => boolean
-  readonly take: (message: QmpMessage) => void
-  readonly fail: (why: EverbootError) => void
+  /** The events of that name so far count no more. */
+  forget(name: string): void
 }
 
 /** @throws EverbootError EB-TIMEOUT, EB-QEMU, EB-MESSAGE */
 export async function openMonitor(socket: Socket): Promise<Monitor> {
-  const waiters = new Set<Waiter>()
-  const events: QmpMessage[] = []
-  let ended: EverbootError | null = null
+  const waiting = waitingList()
+  const decoder = qmpDecoder()
+  let events: QmpMessage[] = []
   let nextId = 1
-  const end = (why: EverbootError): void => {
-    ended ??= why
-    for (const it of [...waiters]) it.fail(ended)
-    socket.destroy()
-  }
   const deliver = (message: QmpMessage): void => {
     if (message.kind === 'nonsense') {
-      end(coded('EB-MESSAGE', `the monitor of QEMU says ${message.why}`))
-      return
-    }
-    const waiter = [...waiters].find((it) => it.wants(message))
-    if (waiter !== undefined) waiter.take(message)
-    else if (message.kind === 'event') {
-      if (events.length === machineLimits.eventsKept) events.shift()
-      events.push(message)
+      waiting.end(coded('EB-MESSAGE', `the monitor of QEMU says ${message.why}`))
+      socket.destroy()
+    } else if (!waiting.take(message) && message.kind === 'event') {
+      events = [...events.slice(1 - machineLimits.eventsKept), message]
     }
   }
-  const wait = (what: string, deadlineMs: number, wants: Waiter['wants']): Promise<QmpMessage> => {
-    if (ended !== null) return Promise.reject(ended)
-    if (waiters.size === machineLimits.commandsMax) raise('EB-LIMIT', `${what}: too many wait already`)
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
-        waiter.fail(coded('EB-TIMEOUT', `${what}: no answer of QEMU within ${deadlineMs} ms`))
-      }, deadlineMs)
-      const done = (): void => {
-        clearTimeout(late)
-        waiters.delete(waiter)
-      }
-      const waiter: Waiter = {
-        wants,
-        take(message) {
-          done()
-          resolve(message)
-        },
-        fail(why) {
-          done()
-          reject(why)
-        },
-      }
-      waiters.add(waiter)
-    })
-  }
-  const decoder = qmpDecoder()
   socket.on('data', (bytes) => decoder.feed(bytes).forEach(deliver))
   socket.on('error', () => {})
-  socket.on('close', () => end(coded('EB-QEMU', 'QEMU has closed its monitor')))
-  const greeting = await wait('greeting', machineLimits.monitorMs, (it) => it.kind === 'greeting')
+  socket.on('close', () => waiting.end(coded('EB-QEMU', 'QEMU has closed its monitor')))
+  const greeting = await waiting.add('greeting', machineLimits.monitorMs, (it) => it.kind === 'greeting')
   const monitor: Monitor = {
     version: greeting.kind === 'greeting' ? greeting.version : [],
     async execute(command, args, deadlineMs = machineLimits.monitorMs) {
       const id = nextId
       nextId += 1
-      const answer = wait(command, deadlineMs, (it) => 'id' in it && it.id === id)
+      const answer = waiting.add(command, deadlineMs, (it) => 'id' in it && it.id === id)
       socket.write(`${JSON.stringify({ execute: command, ...(args && { arguments: args }), id })}\n`)
       const message = await answer
       if (message.kind === 'error') raise('EB-QEMU', `${command}: ${message.text}`)
       return message.kind === 'return' ? message.value : null
     },
     async event(name, deadlineMs = machineLimits.monitorMs) {
-      const known = events.findIndex((it) => it.kind === 'event' && it.name === name)
-      const [before] = known < 0 ? [] : events.splice(known, 1)
       const wants = (it: QmpMessage): boolean => it.kind === 'event' && it.name === name
-      const message = before ?? (await wait(`event ${name}`, deadlineMs, wants))
+      const known = events.findIndex(wants)
+      const [before] = known < 0 ? [] : events.splice(known, 1)
+      const message = before ?? (await waiting.add(`event ${name}`, deadlineMs, wants))
       return { name, data: message.kind === 'event' ? message.data : null }
+    },
+    forget(name) {
+      events = events.filter((it) => it.kind !== 'event' || it.name !== name)
     },
   }
   await monitor.execute('qmp_capabilities')
   return monitor
+}
+
+interface Waiter {
+  readonly wants: (message: QmpMessage) => boolean
+  /** Ends the wait. */
+  readonly settle: (outcome: QmpMessage | EverbootError) => void
+}
+
+interface WaitingList {
+  add(what: string, deadlineMs: number, wants: Waiter['wants']): Promise<QmpMessage>
+  /** @returns whether somebody waited for it */
+  take(message: QmpMessage): boolean
+  /** Nobody need wait any more, now or later. */
+  end(why: EverbootError): void
+}
+
+function waitingList(): WaitingList {
+  const waiters = new Set<Waiter>()
+  let ended: EverbootError | null = null
+  return {
+    async add(what, deadlineMs, wants) {
+      if (ended !== null) throw ended
+      if (waiters.size === machineLimits.commandsMax) raise('EB-LIMIT', `${what}: too many wait already`)
+      return new Promise((resolve, reject) => {
+        const waiter: Waiter = {
+          wants,
+          settle(outcome) {
+            clearTimeout(late)
+            waiters.delete(waiter)
+            if (outcome instanceof EverbootError) reject(outcome)
+            else resolve(outcome)
+          },
+        }
+        const late = setTimeout(() => {
+          waiter.settle(coded('EB-TIMEOUT', `${what}: no answer of QEMU within ${deadlineMs} ms`))
+        }, deadlineMs)
+        waiters.add(waiter)
+      })
+    },
+    take(message) {
+      const waiter = [...waiters].find((it) => it.wants(message))
+      waiter?.settle(message)
+      return waiter !== undefined
+    },
+    end(why) {
+      ended ??= why
+      for (const it of [...waiters]) it.settle(ended)
+    },
+  }
 }
 
 function coded(code: 'EB-QEMU' | 'EB-TIMEOUT' | 'EB-MESSAGE', what: string): EverbootError {

@@ -1,14 +1,13 @@
 /**
  * Serves a disk to QEMU over a Unix socket.
  * Promise: a client that sends nonsense loses its connection and nothing else; one that reads too slowly is
- * not read from; from a cut on nobody is answered until the connections are dropped and the power is back.
+ * not read from; from a cut on nobody is answered, and nobody can connect until the power is back.
  * Leaves to others: the protocol (nbd-session.ts), cache and cuts (nbd-disk.ts).
  */
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { AssertionFailed } from '../../../core/assert.ts'
-import { EverbootError } from '../../../core/errors.ts'
+import { EverbootError, fault } from '../../../core/errors.ts'
 import { diskServerLimits, machineLimits } from '../../../core/limits.ts'
 import { within } from '../../adapters/wait.ts'
 import type { DiskClient, NbdAnswer, NbdDisk } from '../nbd-disk.ts'
@@ -17,6 +16,7 @@ import { replyHead } from '../nbd-wire.ts'
 import { listenUnix } from './unix-socket.ts'
 
 export interface NbdServer {
+  readonly disk: NbdDisk
   readonly socketPath: string
   /** For programs that take one: `nbd+unix:///NAME?socket=PATH`. */
   readonly uri: string
@@ -39,7 +39,8 @@ export async function serveNbd({ disk, socketPath, onEnd }: ServeOptions): Promi
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy())
-    if (sockets.size === diskServerLimits.connectionsMax) return void socket.destroy()
+    const room = sockets.size < diskServerLimits.connectionsMax
+    if (!room || !disk.hasPower()) return void socket.destroy()
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     void serve(socket, disk).then((why) => onEnd?.(why))
@@ -47,6 +48,7 @@ export async function serveNbd({ disk, socketPath, onEnd }: ServeOptions): Promi
   await listenUnix(server, socketPath)
   const drop = (): void => sockets.forEach((it) => void it.destroy())
   return {
+    disk,
     socketPath,
     uri: `nbd+unix:///${encodeURIComponent(disk.name)}?socket=${encodeURIComponent(socketPath)}`,
     connections: () => sockets.size,
@@ -67,21 +69,26 @@ async function serve(socket: Socket, disk: NbdDisk): Promise<string> {
   const session = nbdSession({ name: disk.name, sizeBytes: disk.sizeBytes })
   const client = disk.client()
   const late = setTimeout(() => {
-    if (!session.transmitting()) socket.destroy(new Error('the handshake takes too long'))
+    if (session.transmitting()) return
+    const what = `a client does not open the disk within ${diskServerLimits.handshakeMs} ms`
+    socket.destroy(new EverbootError(fault('EB-TIMEOUT', what)))
   }, diskServerLimits.handshakeMs)
+  // After a cut nothing goes on here, and nothing is left to wait for.
+  late.unref()
   try {
     await answer(socket, session, client, new Uint8Array())
-    for await (const bytes of socket) {
+    for await (const bytes of socket.iterator({ destroyOnReturn: false })) {
       const ended = await answer(socket, session, client, bytes as Buffer)
       if (ended !== null) return ended
     }
     return 'the client hung up'
   } catch (caught) {
-    if (caught instanceof AssertionFailed) throw caught
-    return (caught as Error).message
+    const ofTheSocket = caught instanceof EverbootError || (caught instanceof Error && 'code' in caught)
+    if (!ofTheSocket) throw caught
+    return caught.message
   } finally {
     clearTimeout(late)
-    socket.end()
+    socket.destroySoon()
   }
 }
 
