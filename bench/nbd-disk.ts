@@ -8,19 +8,22 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findProgram } from '../bootloader-sim/qemu/adapters/find-program.ts'
 import { openImageFile } from '../bootloader-sim/qemu/adapters/image-file.ts'
 import { serveNbd } from '../bootloader-sim/qemu/adapters/nbd-server.ts'
 import { nbdDisk } from '../bootloader-sim/qemu/nbd-disk.ts'
 import { GiB, KiB, MiB } from '../core/units.ts'
-import { median, tool } from './ground.ts'
+import { median } from './ground.ts'
 
 const imageBytes = 8 * GiB
 
-/** @param flags of `qemu-img bench`; @param bytes of one request */
 interface Load {
   readonly name: string
+  /** Of one request. */
   readonly bytes: number
+  /** Requests under way at once. */
   readonly depth: number
+  /** Of `qemu-img bench`. */
   readonly flags: readonly string[]
 }
 
@@ -119,5 +122,6 @@ function memory(rival: ChildProcess): Record<string, number> {
   return { everbootPeakMiB: peak('self'), 'qemu-nbdPeakMiB': peak(rival.pid ?? 'self') }
 }
 
-tool('qemu-img', '--version')
-await main(Number(process.argv[2] ?? 4000), Number(process.argv[3] ?? 3))
+if (findProgram('qemu-img') === null || findProgram('qemu-nbd') === null) {
+  process.stdout.write(`${JSON.stringify({ name: 'qemu-nbd', skipped: 'no qemu-utils' })}\n`)
+} else await main(Number(process.argv[2] ?? 4000), Number(process.argv[3] ?? 3))

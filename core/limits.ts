@@ -258,10 +258,10 @@ export const diskServerLimits = {
 /** QEMU as a process. */
 export const machineLimits = {
   /** From the start to the connections of console and monitor. */
-  startMs: seconds(10),
+  startMs: seconds(30),
   /** A machine that nobody stops. */
   lifeMs: minutes(10),
-  monitorMs: seconds(10),
+  monitorMs: seconds(20),
   monitorLineBytesMax: MiB,
   /** Events of the monitor that nobody has waited for. */
   eventsKept: 256,

@@ -12,8 +12,14 @@ export interface ConsoleLog {
   lines(): readonly string[]
   /** Lines that are no longer kept. */
   dropped(): number
-  /** Looks from where the last find ended. @returns the line that matches, or null */
-  find(pattern: RegExp): string | null
+  /** Lines that have ended since the start. */
+  ended(): number
+  /**
+   * Looks from where the last find ended.
+   * @param from a number that `ended` gave: the lines before it are not looked at again
+   * @returns the line that matches, or null
+   */
+  find(pattern: RegExp, from?: number): string | null
   /** The next find looks only at what comes from now on. */
   skip(): void
 }
@@ -32,23 +38,31 @@ export function consoleLog(linesMax: number = machineLimits.consoleLinesKept): C
     kept.shift()
     dropped += 1
   }
+  /** @returns the rest of a line whose beginning has become lines of their own */
+  const cutOff = (text: string): string => {
+    let rest = text
+    while (rest.length > boardLimits.consoleLineBytesMax) {
+      end(rest.slice(0, boardLimits.consoleLineBytesMax))
+      rest = rest.slice(boardLimits.consoleLineBytesMax)
+    }
+    return rest
+  }
   return {
     feed(bytes) {
       const parts = `${open}${visible(decoder.decode(bytes, { stream: true }))}`.split('\n')
       open = parts.pop() ?? ''
-      for (const part of parts) end(part)
-      while (open.length > boardLimits.consoleLineBytesMax) {
-        end(open.slice(0, boardLimits.consoleLineBytesMax))
-        open = open.slice(boardLimits.consoleLineBytesMax)
-      }
+      for (const part of parts) end(cutOff(part))
+      open = cutOff(open)
     },
     lines: () => (open === '' ? kept.slice() : [...kept, open]),
     dropped: () => dropped,
-    find(pattern) {
-      for (let number = Math.max(line, dropped); number <= dropped + kept.length; number += 1) {
+    ended: () => dropped + kept.length,
+    find(pattern, first = 0) {
+      const form = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''))
+      for (let number = Math.max(line, dropped, first); number <= dropped + kept.length; number += 1) {
         const text = kept[number - dropped] ?? open
         const from = number === line ? column : 0
-        const hit = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).exec(text.slice(from))
+        const hit = form.exec(text.slice(from))
         if (hit === null) continue
         line = number
         column = from + hit.index + hit[0].length

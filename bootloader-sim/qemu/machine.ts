@@ -16,7 +16,7 @@ export interface VirtBoard {
   /** Flash images of 64 MiB: firmware, and its environment or null. */
   readonly firmware: string
   readonly environment: string | null
-  /** Unix sockets of NBD servers, in the order of the guest's disks; each serves an export named `disk`. */
+  /** Unix sockets of NBD servers, in the order of the guest's disks. */
   readonly disks: readonly string[]
   /** Ports of this machine that lead to ports of the guest. */
   readonly forwards?: readonly { readonly hostPort: number; readonly guestPort: number }[]
@@ -59,7 +59,7 @@ export function virtCommand(board: VirtBoard, wires: Wires): readonly string[] {
 }
 
 function diskArguments(socket: string, n: number): readonly string[] {
-  const server = `driver=nbd,server.type=unix,server.path=${escaped(socket)},export=disk`
+  const server = `driver=nbd,server.type=unix,server.path=${escaped(socket)}`
   return [
     ...['-drive', `if=none,id=disk${n},cache=writeback,discard=unmap,${server}`],
     ...['-device', `virtio-blk-pci,drive=disk${n}`],

@@ -35,12 +35,14 @@ export function openConsole(socket: Socket, ended: Promise<string>): MachineCons
     log,
     waitFor: (pattern, timeoutMs) =>
       new Promise((resolve, reject) => {
+        let seen = 0
         const stop = (): void => {
           clearTimeout(late)
           listeners.delete(look)
         }
         const look = (): boolean => {
-          const line = log.find(pattern)
+          const line = log.find(pattern, seen)
+          seen = log.ended()
           if (line === null) return false
           stop()
           resolve(line)

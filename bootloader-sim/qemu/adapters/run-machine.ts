@@ -5,10 +5,10 @@
  * Leaves to others: command lines (machine.ts), console (console.ts), monitor (monitor.ts).
  */
 import { realpathSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { EverbootError, fault, raise } from '../../../core/errors.ts'
-import { machineLimits } from '../../../core/limits.ts'
+import { boardLimits, machineLimits } from '../../../core/limits.ts'
 import { lockDirectory } from '../../adapters/lock.ts'
 import { type SystemProcess, startSystem } from '../../adapters/system-process.ts'
 import { toolEnvironment } from '../../adapters/tools.ts'
@@ -72,9 +72,12 @@ export async function startMachine(plan: MachinePlan): Promise<Machine> {
     closing.push(serial.close)
     const monitor = await awaitWire(wires.monitor)
     closing.push(monitor.close)
-    const process = launch(plan, wires, pidFile)
-    void process.ended.then(closeAll)
-    return await assemble(process, serial, monitor)
+    const launched = launch(plan, wires, () => {
+      removePidFile(pidFile)
+      closeAll()
+    })
+    if (launched.pid !== 0) writePidFile(pidFile, launched.pid)
+    return await assemble(launched, serial, monitor)
   } catch (caught) {
     closeAll()
     throw caught
@@ -86,7 +89,8 @@ interface Launched extends SystemProcess {
   readonly words: readonly string[]
 }
 
-function launch(plan: MachinePlan, wires: Wires, pidFile: string): Launched {
+/** @param tidyUp is called when the machine has ended */
+function launch(plan: MachinePlan, wires: Wires, tidyUp: () => void): Launched {
   const [program = '', ...args] = plan.command(wires)
   const argv = [needProgram(program, 'qemu-system-arm'), ...args]
   const words: string[] = []
@@ -95,7 +99,6 @@ function launch(plan: MachinePlan, wires: Wires, pidFile: string): Launched {
     if (words.length === machineLimits.ownWordsKept) words.shift()
     words.push(line)
   })
-  if (system.pid !== 0) writePidFile(pidFile, system.pid)
   const lifeMs = plan.lifeMs ?? machineLimits.lifeMs
   let late = false
   const life = setTimeout(() => {
@@ -107,10 +110,14 @@ function launch(plan: MachinePlan, wires: Wires, pidFile: string): Launched {
   const ended = system.ended.then((how) => {
     clearTimeout(life)
     process.off('exit', atExit)
-    removePidFile(pidFile)
+    tidyUp()
     return late ? `killed after ${lifeMs} ms` : how
   })
-  return { pid: system.pid, ended, words, kill: () => system.kill() }
+  const kill = async (): Promise<void> => {
+    await system.kill()
+    await within(boardLimits.killMs, ended)
+  }
+  return { pid: system.pid, ended, words, kill }
 }
 
 function killGroup(pid: number): void {
@@ -137,7 +144,8 @@ async function assemble(launched: Launched, serial: Wire, monitorWire: Wire): Pr
       reset: async () => void (await monitor.execute('system_reset')),
       powerDown: async () => void (await monitor.execute('system_powerdown')),
       async quit() {
-        await monitor.execute('quit')
+        // QEMU may be gone before its answer; what counts is that it ends.
+        await monitor.execute('quit').catch(() => {})
         if ((await within(machineLimits.monitorMs, ended)) === null) await kill()
       },
       status: async () => String(((await monitor.execute('query-status')) as { status?: unknown }).status),
@@ -163,20 +171,13 @@ interface Wire {
 
 /** Waits for one connection; there is no second. */
 async function awaitWire(path: string): Promise<Wire> {
-  let taken: Socket | null = null
-  let server: Server | null = null
+  const server = createServer()
   const connected = new Promise<Socket>((resolve) => {
-    server = createServer((socket) => {
-      if (taken !== null) return void socket.destroy()
-      taken = socket
+    server.once('connection', (socket: Socket) => {
+      server.close()
       resolve(socket)
     })
   })
-  if (server !== null) await listenUnix(server, path)
-  return {
-    connected,
-    close() {
-      server?.close()
-    },
-  }
+  await listenUnix(server, path)
+  return { connected, close: () => void server.close() }
 }

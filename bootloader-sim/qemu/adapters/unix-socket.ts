@@ -22,11 +22,15 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   }
   await makeRoom(path)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
+    const fail = (cause: NodeJS.ErrnoException): void => {
       const code = cause.code === 'EADDRINUSE' ? 'EB-SOCKET-IN-USE' : 'EB-FILE'
       reject(new EverbootError(fault(code, `listening on ${path}: ${cause.message}`), { cause }))
+    }
+    server.once('error', fail)
+    server.listen(path, () => {
+      server.off('error', fail)
+      resolve()
     })
-    server.listen(path, resolve)
   })
 }
 

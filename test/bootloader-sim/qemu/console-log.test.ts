@@ -65,7 +65,9 @@ describe('the console of a machine', () => {
   })
 
   it('cuts a line that does not end', () => {
-    const log = fed('x'.repeat(boardLimits.consoleLineBytesMax * 2 + 5), 8)
+    const long = 'x'.repeat(boardLimits.consoleLineBytesMax * 2 + 5)
+    const log = fed(long, 8)
+    expect(fed(`${long}\n`).lines()).toEqual(log.lines())
     expect(log.lines().map((it) => it.length)).toEqual([
       boardLimits.consoleLineBytesMax,
       boardLimits.consoleLineBytesMax,
