@@ -2,7 +2,7 @@
  * Numbers and frames of the network block device protocol, fixed newstyle, as a server sends them.
  * Promise: frames are encoded in one place; all numbers on the wire are big-endian.
  * Leaves to others: the talk itself (nbd-session.ts).
- * Source: the NBD project's doc/proto.md, "Handshake", "Option types", "Transmission phase", "Error values".
+ * Source: the protocol document of the NBD project, "Handshake", "Option types", "Transmission phase", "Error values".
  */
 export const magic = {
   greeting: 0x4e42_444d_4147_4943n,

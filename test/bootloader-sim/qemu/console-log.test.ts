@@ -1,3 +1,6 @@
+/**
+ * The console of a machine: what is kept, what is found, what is dropped.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { consoleLog } from '../../../bootloader-sim/qemu/console-log.ts'

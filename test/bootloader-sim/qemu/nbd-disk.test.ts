@@ -1,3 +1,6 @@
+/**
+ * The disk of the QEMU board: its cache beside the disk of the simulated world, its cuts, what it tells.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { simDisk } from '../../../bootloader-sim/devices/block-device.ts'

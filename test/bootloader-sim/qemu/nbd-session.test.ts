@@ -1,3 +1,6 @@
+/**
+ * The server's side of an NBD connection: frames as the protocol has them, any chunking, any nonsense.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type NbdEvent, nbdSession } from '../../../bootloader-sim/qemu/nbd-session.ts'

@@ -1,3 +1,6 @@
+/**
+ * The monitor's messages: as QEMU writes them, any chunking, any nonsense.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { qmpDecoder } from '../../../bootloader-sim/qemu/qmp-messages.ts'
