@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, truncateSync } from 'node:fs'
+import { copyFileSync, truncateSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,6 +16,7 @@ import { until } from '../../bootloader-sim/adapters/wait.ts'
 import { needQemu } from '../../bootloader-sim/qemu/adapters/find-program.ts'
 import { type ImageFile, openImageFile } from '../../bootloader-sim/qemu/adapters/image-file.ts'
 import { type NbdServer, serveNbd } from '../../bootloader-sim/qemu/adapters/nbd-server.ts'
+import { runningPid, writePidFile } from '../../bootloader-sim/qemu/adapters/pid-file.ts'
 import {
   awaitCut,
   losePower,
@@ -162,9 +163,10 @@ describe.skipIf(reason !== null)('stock U-Boot over a disk that loses its power'
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const [line] = (await once(child.stdout, 'data')) as [Buffer]
-    const running = `/proc/${String(line).trim()}`
-    expect(existsSync(running)).toBe(true)
+    const look = join(room, 'look.pid')
+    writePidFile(look, Number(String(line).trim()))
+    expect(runningPid(look)).not.toBeNull()
     child.kill('SIGKILL')
-    expect(await until(bootMs, async () => !existsSync(running))).toBe(true)
+    expect(await until(bootMs, async () => runningPid(look) === null)).toBe(true)
   })
 })
