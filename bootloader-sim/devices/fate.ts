@@ -51,6 +51,19 @@ export function fatesOf(leftover: Leftover, pending: readonly Pending[], random:
 }
 
 export function pickFate(tearable: boolean, random: Random): Fate {
-  const all: readonly Fate[] = tearable ? ['lost', 'kept', 'front', 'back'] : ['lost', 'kept']
+  const all = possible(tearable)
   return all[random.below(all.length)] ?? 'lost'
+}
+
+/** Every list of fates there is, one at a time: 2 or 4 to the power of what is pending. */
+export function* everyFates(pending: readonly Pending[]): Generator<readonly Fate[], void> {
+  const [first, ...rest] = pending
+  if (first === undefined) yield []
+  else
+    for (const fate of possible(first.tearable))
+      for (const others of everyFates(rest)) yield [fate, ...others]
+}
+
+function possible(tearable: boolean): readonly Fate[] {
+  return tearable ? ['lost', 'kept', 'front', 'back'] : ['lost', 'kept']
 }

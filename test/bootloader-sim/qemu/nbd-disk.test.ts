@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { simDisk } from '../../../bootloader-sim/devices/block-device.ts'
-import { type Fate, fatesOf, tearEdge } from '../../../bootloader-sim/devices/fate.ts'
+import { everyFates, type Fate, fatesOf, tearEdge } from '../../../bootloader-sim/devices/fate.ts'
 import { createPower } from '../../../bootloader-sim/devices/power.ts'
 import type { DiskOperation } from '../../../bootloader-sim/qemu/disk-tally.ts'
 import { nbdDisk, type PlannedCut } from '../../../bootloader-sim/qemu/nbd-disk.ts'
@@ -138,9 +138,8 @@ describe('the volatile cache', () => {
     await client.execute(request('write', 0, 1024, { byte: 1 }))
     await client.execute(request('write', 512, 1024, { byte: 2 }))
     await disk.cutNow()
-    const all: readonly Fate[] = ['lost', 'kept', 'front', 'back']
     const images = new Set<string>()
-    for (const fates of all.flatMap((one) => all.map((other) => [one, other]))) {
+    for (const fates of everyFates(disk.pending())) {
       const copy = memoryMedium(64 * KiB)
       copy.bytes.set(medium.bytes)
       await applyFates(copy, disk.unflushed(), fates, sector)
@@ -150,6 +149,16 @@ describe('the volatile cache', () => {
       ...['000', '002', '010', '012', '020', '022'],
       ...['100', '102', '110', '112', '120', '122'],
     ])
+  })
+})
+
+describe('every list of fates', () => {
+  it('has each fate of each thing with each of the others, once', () => {
+    const lists = [...everyFates([true, false, true].map((tearable) => ({ what: '', tearable })))]
+    expect(lists).toHaveLength(4 * 2 * 4)
+    expect(new Set(lists.map(String)).size).toBe(lists.length)
+    expect(lists[0]).toEqual(['lost', 'lost', 'lost'])
+    expect([...everyFates([])]).toEqual([[]])
   })
 })
 
