@@ -25,14 +25,16 @@ let room = ''
 let image: ImageFile
 let disk: NbdDisk
 let server: NbdServer
-let ends: string[] = []
+let ends: readonly string[] = []
 
 beforeEach(async () => {
-  ends = []
+  // The connections of the test before may still be ending.
+  const own: string[] = []
+  ends = own
   room = mkdtempSync(join(tmpdir(), 'everboot-nbd-'))
   image = openImageFile(join(room, 'disk.img'), 64 * MiB)
   disk = nbdDisk({ name: 'disk', medium: image, sectorBytes: 512 })
-  server = await serveNbd({ disk, socketPath: join(room, 'nbd.sock'), onEnd: (why) => void ends.push(why) })
+  server = await serveNbd({ disk, socketPath: join(room, 'nbd.sock'), onEnd: (why) => void own.push(why) })
 })
 
 afterEach(async () => {
