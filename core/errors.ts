@@ -5,6 +5,7 @@
  */
 
 import { diskErrors } from './disk-errors.ts'
+import { machineErrors } from './machine-errors.ts'
 
 /** Exit statuses of the command line, by family. 0 is success. */
 export const exitStatus = {
@@ -67,31 +68,6 @@ export const errorTable = {
     'environment',
     'Another program listens on the port.',
     'choose another port or stop that program',
-  ),
-  'EB-CONSOLE-GONE': entry(
-    'environment',
-    'The serial device or socket of a console is not there, or went away.',
-    'connect the device or start the machine, then open the console again',
-  ),
-  'EB-CONSOLE-BUSY': entry(
-    'environment',
-    'Another program has the serial device.',
-    'end that program; fuser -v DEVICE names it',
-  ),
-  'EB-CONSOLE-DENIED': entry(
-    'environment',
-    'The serial device or socket must not be opened by this user.',
-    'add the user to the group of the device (usermod -aG dialout USER), then log in again',
-  ),
-  'EB-CONSOLE-RESET': entry(
-    'environment',
-    'The console has no such control line.',
-    'reset the device by another way',
-  ),
-  'EB-NOT-SEEN': entry(
-    'updateFailed',
-    'What a script expects did not appear on the console in time.',
-    'look at the last lines, or give a longer --timeout',
   ),
   'EB-INTERNAL': entry('internal', 'A bug in Everboot.', 'report it with the printed trace'),
 
@@ -283,6 +259,7 @@ export const errorTable = {
   ),
 
   ...diskErrors,
+  ...machineErrors,
 
   // Boot and trial.
   'EB-RECORD': entry(

@@ -235,6 +235,43 @@ export const boardLimits = {
   settingMsMax: hours(24),
 } as const
 
+/** The disk of a QEMU board, served as a network block device. */
+export const diskServerLimits = {
+  /** One read or write; what is longer ends the connection. */
+  requestBytesMax: 32 * MiB,
+  optionBytesMax: 8 * KiB,
+  optionsMax: 64,
+  /** Wishes for information that one option may name. */
+  wishesMax: 64,
+  connectionsMax: 8,
+  handshakeMs: seconds(10),
+  /** The volatile cache; the oldest writes beyond it are written through and counted. */
+  cacheBytesMax: 64 * MiB,
+  cacheWritesMax: 65_536,
+  /** Operations that are remembered one by one; all are counted. */
+  operationsKept: 1_024,
+  rangesMax: 32,
+  /** Zeroing a sparse file looks at so much at a time. */
+  zeroStepBytes: MiB,
+} as const
+
+/** QEMU as a process. */
+export const machineLimits = {
+  /** From the start to the connections of console and monitor. */
+  startMs: seconds(30),
+  /** A machine that nobody stops. */
+  lifeMs: minutes(10),
+  monitorMs: seconds(20),
+  monitorLineBytesMax: MiB,
+  /** Events of the monitor that nobody has waited for. */
+  eventsKept: 256,
+  commandsMax: 32,
+  consoleLinesKept: 4_096,
+  /** What QEMU itself says, kept for the error when it ends. */
+  ownWordsKept: 32,
+  peekMs: seconds(1),
+} as const
+
 /** The bad line for demos, benches and tests. */
 export const linkLimits = {
   segmentBytes: 1460,

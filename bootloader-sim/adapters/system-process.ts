@@ -11,8 +11,8 @@ import { lines } from './lines.ts'
 import { runTool } from './tools.ts'
 import { within } from './wait.ts'
 
-/** How the processes of a boot are held together. */
-export type Holding = 'namespace' | 'user-namespace' | 'group'
+/** How the processes of a boot are held together. A `bare-group` also outlives this process when that is killed. */
+export type Holding = 'namespace' | 'user-namespace' | 'group' | 'bare-group'
 
 export interface SystemProcess {
   /** Of the process that holds the others. */
@@ -79,6 +79,7 @@ function prefix(holding: Holding, procAt: string | null, parent: number): readon
   ]
   const space = ['unshare', '--pid', '--fork', '--kill-child=KILL']
   const proc = procAt === null ? [] : [`--mount-proc=${procAt}`]
+  if (holding === 'bare-group') return []
   if (holding === 'group') return dieWithUs
   if (holding === 'namespace') return [...dieWithUs, ...space, ...proc, '--']
   // The death signal is lost when the user namespace is entered, so it is set after that.
@@ -90,7 +91,7 @@ function prefix(holding: Holding, procAt: string | null, parent: number): readon
 async function kill(child: ChildProcess, holding: Holding, ended: Promise<string>): Promise<void> {
   if (child.pid === undefined) return
   // Process 1 of a namespace ends only after everything else in it has.
-  const first = holding === 'group' ? null : onlyChildOf(child.pid)
+  const first = holding.endsWith('group') ? null : onlyChildOf(child.pid)
   if (first !== null) signal(first)
   else signal(-child.pid)
   if ((await within(boardLimits.killMs, ended)) !== null) return

@@ -7,7 +7,7 @@
  */
 import { assert } from '../../core/assert.ts'
 import type { BlockDevice } from '../../core/ports.ts'
-import type { Fate, Pending } from './fate.ts'
+import { type Fate, type Pending, survivingPart } from './fate.ts'
 import type { Power } from './power.ts'
 
 /** null: zeros. */
@@ -173,11 +173,8 @@ export function simDisk(
 export function crashedDisk(image: DiskImage, fates: readonly Fate[], sectorBytes: number): DiskImage {
   const medium = image.medium.slice()
   image.unflushed.forEach(({ offset, bytes }, index) => {
-    const half = Math.ceil(bytes.length / sectorBytes / 2) * sectorBytes
-    const fate = fates[index] ?? 'lost'
-    if (fate === 'kept') put(medium, offset, bytes)
-    else if (fate === 'front') put(medium, offset, bytes.subarray(0, half))
-    else if (fate === 'back') put(medium, offset + half, bytes.subarray(half))
+    const { from, endExclusive } = survivingPart(fates[index] ?? 'lost', offset, bytes.length, sectorBytes)
+    put(medium, offset + from, bytes.subarray(from, endExclusive))
   })
   return { medium, unflushed: [] }
 }

@@ -19,6 +19,29 @@ export interface Pending {
   readonly tearable: boolean
 }
 
+/** A range of bytes. */
+export interface Part {
+  readonly from: number
+  readonly endExclusive: number
+}
+
+/** What a fate leaves of a write, counted from its begin: nothing, all, or one side of `tearEdge`. */
+export function survivingPart(fate: Fate, offset: number, bytes: number, sectorBytes: number): Part {
+  const edge = tearEdge(offset, bytes, sectorBytes) ?? bytes
+  if (fate === 'kept') return { from: 0, endExclusive: bytes }
+  if (fate === 'front') return { from: 0, endExclusive: edge }
+  if (fate === 'back') return { from: edge, endExclusive: bytes }
+  return { from: 0, endExclusive: 0 }
+}
+
+/** Where a write tears, counted from its begin: at the sector edge next to its middle; null inside one sector. */
+export function tearEdge(offset: number, bytes: number, sectorBytes: number): number | null {
+  const end = offset + bytes
+  const upper = Math.ceil((offset + bytes / 2) / sectorBytes) * sectorBytes
+  const edge = upper < end ? upper : Math.floor((end - 1) / sectorBytes) * sectorBytes
+  return edge > offset ? edge - offset : null
+}
+
 /** One fate for everything. `torn`: each thing for itself, at random. */
 export type Leftover = 'lost' | 'kept' | 'torn'
 
@@ -28,6 +51,19 @@ export function fatesOf(leftover: Leftover, pending: readonly Pending[], random:
 }
 
 export function pickFate(tearable: boolean, random: Random): Fate {
-  const all: readonly Fate[] = tearable ? ['lost', 'kept', 'front', 'back'] : ['lost', 'kept']
+  const all = possible(tearable)
   return all[random.below(all.length)] ?? 'lost'
+}
+
+/** Every list of fates there is, one at a time: 2 or 4 to the power of what is pending. */
+export function* everyFates(pending: readonly Pending[]): Generator<readonly Fate[], void> {
+  const [first, ...rest] = pending
+  if (first === undefined) yield []
+  else
+    for (const fate of possible(first.tearable))
+      for (const others of everyFates(rest)) yield [fate, ...others]
+}
+
+function possible(tearable: boolean): readonly Fate[] {
+  return tearable ? ['lost', 'kept', 'front', 'back'] : ['lost', 'kept']
 }

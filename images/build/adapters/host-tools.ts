@@ -34,13 +34,29 @@ const packages = {
   ldd: 'libc-bin',
   socat: 'socat',
   chromium: 'chromium',
+  'qemu-system-aarch64': 'qemu-system-arm',
+  'qemu-img': 'qemu-utils',
+  'qemu-io': 'qemu-utils',
+  'qemu-nbd': 'qemu-utils',
+  'u-boot.bin': 'u-boot-qemu',
 } as const
 
 export type HostTool = keyof typeof packages
 export const hostTools = Object.keys(packages) as readonly HostTool[]
 
+/** What the QEMU board needs beside the others; nothing else does. */
+export const qemuTools: readonly HostTool[] = [
+  'qemu-system-aarch64',
+  'qemu-img',
+  'qemu-io',
+  'qemu-nbd',
+  'u-boot.bin',
+]
+
 /** Where system tools lie besides PATH: users' PATH often lacks them. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
+/** Where Debian puts the firmware of the QEMU board. */
+const firmwareDirectory = '/usr/lib/u-boot/qemu_arm64'
 
 export interface FoundTools {
   /** The file of each tool asked for. */
@@ -88,7 +104,7 @@ function packagesOf(tools: readonly HostTool[]): readonly string[] {
 
 function searchPath(): readonly string[] {
   const own = (process.env['PATH'] ?? '').split(delimiter).filter((it) => it.startsWith('/'))
-  return [...own, ...systemDirectories]
+  return [...own, ...systemDirectories, firmwareDirectory]
 }
 
 async function findAll(
@@ -106,7 +122,7 @@ async function findAll(
 async function find(name: string, directories: readonly string[]): Promise<string | null> {
   for (const directory of directories) {
     const path = join(directory, name)
-    const usable = await access(path, constants.X_OK).then(
+    const usable = await access(path, name.endsWith('.bin') ? constants.R_OK : constants.X_OK).then(
       () => true,
       () => false,
     )
