@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path'
 import { raise } from '../../../core/errors.ts'
 import { runTool } from './run-tool.ts'
 
-const packages = {
+const ownPackages = {
   'mkfs.ext4': 'e2fsprogs',
   debugfs: 'e2fsprogs',
   dumpe2fs: 'e2fsprogs',
@@ -29,8 +29,27 @@ const packages = {
   chromium: 'chromium',
 } as const
 
+/** What building and running the QEMU board takes besides. */
+const boardPackages = {
+  'apt-get': 'apt',
+  'apt-cache': 'apt',
+  'dpkg-deb': 'dpkg',
+  depmod: 'kmod',
+  sgdisk: 'gdisk',
+  'mkfs.fat': 'dosfstools',
+  mcopy: 'mtools',
+  mkimage: 'u-boot-tools',
+  'qemu-system-aarch64': 'qemu-system-arm',
+  npm: 'npm',
+} as const
+
+const packages = { ...ownPackages, ...boardPackages } as const
+
 export type HostTool = keyof typeof packages
-export const hostTools = Object.keys(packages) as readonly HostTool[]
+/** Tools of the emulated board, of images and their tests. */
+export const hostTools = Object.keys(ownPackages) as readonly HostTool[]
+/** Tools of the QEMU board; its firmware comes in the package `u-boot-qemu`. */
+export const boardTools = Object.keys(boardPackages) as readonly HostTool[]
 
 /** Where system tools lie besides PATH: users' PATH often lacks them. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
