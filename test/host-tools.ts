@@ -1,10 +1,10 @@
 /**
  * Makes sure that the system tools which the tests call are there, before `make test` starts them.
  * Promise: says what it installed; a tool that cannot be had ends with its name and Debian package, except the
- * browser, without which one test is left out.
+ * browser and what the QEMU board takes, without which their tests are left out.
  */
 import { exitStatusOf, faultOf, faultText } from '../core/errors.ts'
-import { ensureHostTools, type HostTool, hostTools } from '../images/build/adapters/host-tools.ts'
+import { boardTools, ensureHostTools, type HostTool, hostTools } from '../images/build/adapters/host-tools.ts'
 
 const browser: HostTool = 'chromium'
 
@@ -13,13 +13,10 @@ try {
     hostTools.filter((it) => it !== browser),
     { install: true },
   )
-  const wanted = await ensureHostTools([browser], { install: true }).then(
-    (it) => it.installed,
-    (caught: unknown) => {
-      process.stdout.write(`${faultText(faultOf(caught))} (the report is not looked at in a browser)\n`)
-      return []
-    },
-  )
+  const wanted = [
+    ...(await ifPossible([browser], 'the report is not looked at in a browser')),
+    ...(await ifPossible(boardTools, 'the QEMU board is not run')),
+  ]
   const installed = [...needed.installed, ...wanted]
   const text = installed.length === 0 ? 'all there' : `installed ${installed.join(' ')}`
   process.stdout.write(`system tools: ${text}\n`)
@@ -27,4 +24,14 @@ try {
   const it = faultOf(caught)
   process.stderr.write(`${faultText(it)}\n`)
   process.exitCode = exitStatusOf(it.code)
+}
+
+/** @returns the packages that were installed */
+async function ifPossible(tools: readonly HostTool[], otherwise: string): Promise<readonly string[]> {
+  try {
+    return (await ensureHostTools(tools, { install: true })).installed
+  } catch (caught) {
+    process.stdout.write(`${faultText(faultOf(caught))} (${otherwise})\n`)
+    return []
+  }
 }

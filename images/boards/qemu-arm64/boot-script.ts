@@ -1,6 +1,5 @@
 /**
- * The boot script of the QEMU board, for the shell of a stock U-Boot: the boot table of docs/BOOT.md over the
- * record and stamp that all loaders share.
+ * The boot script of the QEMU board, for the shell of a stock U-Boot, over the record and stamp of all loaders.
  * Promise: each pass of its loop takes the step that the table names, in the table's order; a try is on the medium
  * and read back before its slot is looked at; all keys of the record are kept, known or not, since the record is
  * the whole environment while it is written. It never stops at a prompt.
@@ -9,7 +8,8 @@
  */
 import { bootPartition } from '../../../core/boot-record.ts'
 import { boardLimits, slotLimits } from '../../../core/limits.ts'
-import { otherSlot, type SlotId, slotIds } from '../../../core/units.ts'
+import { type SlotId, slotIds } from '../../../core/units.ts'
+import { nextStep } from './boot-script-table.ts'
 import { sectorBytes } from './layout.ts'
 
 export interface BootScriptPlan {
@@ -46,7 +46,7 @@ const copyBytes = hex(slotLimits.recordCopyBytes)
 const copyBlocks = blocks(slotLimits.recordCopyBytes)
 const numbers = ['a_sv', 'a_tries', 'b_sv', 'b_tries', 'floor', 'st_seq']
 /** What commands of the shell leave in the environment; none of it belongs into the record. */
-const foreign = ['eb_t', 'eb_at', 'filesize', 'fileaddr', 'bootargs', 'fdtcontroladdr', extraWords]
+const foreign = ['eb_t', 'eb_at', 'filesize', 'fileaddr', 'bootargs', 'fdtcontroladdr', 'fdtaddr', extraWords]
 /** EVBT, SEAL, as little-endian words. */
 const sealMagic = ['54425645', '4c414553'] as const
 
@@ -62,8 +62,7 @@ export function bootScript(plan: BootScriptPlan): string {
     ...chooseCopy(),
     ...knownAtPowerOn(),
     `for eb_pass in ${passes.join(' ')}; do`,
-    ...chooseCandidate(),
-    ...decide(),
+    ...nextStep(),
     ...slotIds.flatMap((slot) => look(plan, slot)),
     ...save(),
     ...slotIds.flatMap((slot) => start(plan, slot)),
@@ -168,139 +167,6 @@ function knownAtPowerOn(): string[] {
     ...slotIds.flatMap((slot) => [`eb_l${slot}=-`, `eb_s${slot}=0`, `eb_t${slot}=0`]),
     'eb_re=0',
     `echo "everboot: record=\${eb_rec} seq=\${eb_sq} floor=\${eb_fl}"`,
-  ]
-}
-
-/** In order of priority; where tries cannot be counted, a committed one first. */
-function chooseCandidate(): string[] {
-  const first = (order: readonly SlotId[], when: (slot: SlotId) => string[]): string[] =>
-    order.flatMap((slot) => [`if test \${eb_c} = - && test \${eb_l${slot}} != n; then`, ...when(slot), 'fi'])
-  const selectable = (slot: SlotId): string[] => [
-    `if test \${eb_t${slot}} = 1; then eb_c=${slot}; else`,
-    `if itest \${${slot}_tries} -gt 0; then`,
-    `if itest \${${slot}_sv} -ge \${eb_fl} || itest \${${slot}_sv} -eq 0; then eb_c=${slot}; fi`,
-    'fi',
-    'fi',
-  ]
-  const committed = (slot: SlotId): string[] => [`if test \${${slot}_ok} = 1; then eb_c=${slot}; fi`]
-  const inOrder = (order: readonly SlotId[]): string[] => [
-    `if test \${eb_wr} = 1; then`,
-    ...first(order, selectable),
-    'else',
-    ...first(order, committed),
-    ...first(order, (slot) => [`eb_c=${slot}`]),
-    'fi',
-  ]
-  return [
-    'eb_c=-',
-    `if test \${eb_rec} = 1; then`,
-    `if test \${st_pri} = a; then`,
-    ...inOrder(['a', 'b']),
-    'else',
-    ...inOrder(['b', 'a']),
-    'fi',
-    'fi',
-    'eb_lc=-; eb_tc=0',
-    ...slotIds.map(
-      (slot) => `if test \${eb_c} = ${slot}; then eb_lc=\${eb_l${slot}}; eb_tc=\${eb_t${slot}}; fi`,
-    ),
-  ]
-}
-
-/** Rows of the table, first that applies; `eb_do` is what to do, `eb_c` the slot, `eb_row` the row. */
-function decide(): string[] {
-  const unseen = slotIds.map((slot) => `test \${eb_l${slot}} = -`).join(' || ')
-  const someVerified = slotIds.map((slot) => `test \${eb_l${slot}} = y`).join(' || ')
-  const firstUnseen = `if test \${eb_la} = -; then eb_c=a; else eb_c=b; fi`
-  const step = (row: string, what: string, more: readonly string[] = []): string[] => [
-    `eb_row=${row}`,
-    `eb_do=${what}`,
-    ...more,
-  ]
-  return [
-    'eb_do=stop; eb_row=stop',
-    'eb_un=0; eb_sm=0',
-    `if ${unseen}; then eb_un=1; fi`,
-    `if ${someVerified}; then eb_sm=1; fi`,
-    `if test \${eb_rec} = 0; then`,
-    `if test \${eb_un} = 1; then`,
-    ...step('lost-look', 'look', [firstUnseen]),
-    'else',
-    ...step('lost-rebuild', 'save', rebuild()),
-    'fi',
-    'else',
-    `if test \${eb_c} = -; then`,
-    `if test \${eb_wr} = 1 && test \${eb_re} = 0; then`,
-    `if test \${eb_un} = 1; then`,
-    ...step('rearm-look', 'look', [firstUnseen]),
-    'else',
-    `if test \${eb_sm} = 1; then`,
-    ...step('rearm', 'save', rearm()),
-    'fi',
-    'fi',
-    'fi',
-    'else',
-    `if test \${eb_wr} = 0 && test \${eb_lc} = -; then`,
-    ...step('uncounted-look', 'look'),
-    'else',
-    `if test \${eb_wr} = 1 && test \${eb_tc} = 0; then`,
-    ...step('take-try', 'save', slotIds.flatMap(takeTry)),
-    'else',
-    `if test \${eb_lc} = -; then`,
-    ...step('look', 'look'),
-    'else',
-    ...step('start', 'start'),
-    'fi',
-    'fi',
-    'fi',
-    'fi',
-    'fi',
-    `echo "everboot: [\${eb_row}] \${eb_c}"`,
-  ]
-}
-
-/** A counter above what any writer gives is garbage and counts as full. */
-function takeTry(slot: SlotId): string[] {
-  const tries = `${slot}_tries`
-  return [
-    `if test \${eb_c} = ${slot}; then`,
-    `eb_full=${hex(slotLimits.trialTries)}`,
-    `if test \${${slot}_ok} = 1; then eb_full=${hex(slotLimits.committedTries)}; fi`,
-    `if itest \${${tries}} -gt \${eb_full}; then setenv ${tries} \${eb_full}; fi`,
-    `setexpr ${tries} \${${tries}} - 1`,
-    `eb_t${slot}=1`,
-    'fi',
-  ]
-}
-
-/** Rule 4, with the seal's own word for the security version. */
-function rebuild(): string[] {
-  const slotAfter = (slot: SlotId): string[] => [
-    `setenv ${slot}_ok 0`,
-    `if test \${eb_l${slot}} = y; then setenv ${slot}_sv \${eb_s${slot}}; setenv ${slot}_tries ${hex(slotLimits.trialTries)}; else setenv ${slot}_sv 0; setenv ${slot}_tries 0; fi`,
-  ]
-  return [...slotIds.flatMap(slotAfter), `setenv floor \${eb_sf}`, `setenv st_pri \${eb_sp}`, 'eb_rec=1']
-}
-
-/** Rule 3: one write for everybody. */
-function rearm(): string[] {
-  const slotAfter = (slot: SlotId): string[] => [
-    `if test \${eb_l${slot}} = y; then`,
-    `setenv ${slot}_tries 1`,
-    `if test \${${slot}_ok} = 1; then setenv ${slot}_tries ${hex(slotLimits.committedTries)}; fi`,
-    `if itest \${${slot}_sv} -lt \${eb_fl} && itest \${${slot}_sv} -ne 0; then setenv ${slot}_sv \${eb_s${slot}}; fi`,
-    'fi',
-  ]
-  const priority = (slot: SlotId): string => {
-    const other = otherSlot(slot)
-    return `if test \${st_pri} = ${slot} && test \${${slot}_ok} = 0 && test \${${other}_ok} = 1 && test \${eb_l${other}} = y; then eb_p=${other}; fi`
-  }
-  return [
-    ...slotIds.flatMap(slotAfter),
-    `eb_p=\${st_pri}`,
-    ...slotIds.map(priority),
-    `setenv st_pri \${eb_p}`,
-    'eb_re=1',
   ]
 }
 

@@ -41,6 +41,7 @@ const boardPackages = {
   mkimage: 'u-boot-tools',
   'qemu-system-aarch64': 'qemu-system-arm',
   npm: 'npm',
+  '/usr/lib/u-boot/qemu_arm64/u-boot.bin': 'u-boot-qemu',
 } as const
 
 const packages = { ...ownPackages, ...boardPackages } as const
@@ -48,7 +49,7 @@ const packages = { ...ownPackages, ...boardPackages } as const
 export type HostTool = keyof typeof packages
 /** Tools of the emulated board, of images and their tests. */
 export const hostTools = Object.keys(ownPackages) as readonly HostTool[]
-/** Tools of the QEMU board; its firmware comes in the package `u-boot-qemu`. */
+/** Tools and firmware of the QEMU board. A name that is a path is a file to read. */
 export const boardTools = Object.keys(boardPackages) as readonly HostTool[]
 
 /** Where system tools lie besides PATH: users' PATH often lacks them. */
@@ -111,15 +112,19 @@ async function findAll(
 }
 
 async function find(name: string, directories: readonly string[]): Promise<string | null> {
+  if (name.startsWith('/')) return (await allows(name, constants.R_OK)) ? name : null
   for (const directory of directories) {
     const path = join(directory, name)
-    const usable = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return path
+    if (await allows(path, constants.X_OK)) return path
   }
   return null
+}
+
+async function allows(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Tries once with the package lists as they are and once with fresh ones. A failure shows in what stays missing. */

@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join, resolve } from 'node:path'
 import { readRecord, writeRecordTwice, writeStamp } from '../../../../core/boot-partition.ts'
 import { orThrow, raise } from '../../../../core/errors.ts'
-import { boardLimits, slotLimits } from '../../../../core/limits.ts'
+import { boardLimits, qemuLimits, slotLimits } from '../../../../core/limits.ts'
 import { bytesText, MiB, roundUp } from '../../../../core/units.ts'
 import { keyDirectory } from '../../../../keys/adapters/key-directory.ts'
 import { verifyEd25519 } from '../../../../keys/verify-node.ts'
@@ -45,7 +45,7 @@ export interface QemuBoardOptions {
   /** null: room for the factory image and some more. */
   readonly slotBytes?: number | null
   readonly watchdogSeconds?: number
-  /** More words for the kernel. */
+  /** More words for the kernel, at most `qemuLimits.kernelWordsMax`. */
   readonly words?: string
   readonly uBoot?: string
 }
@@ -125,7 +125,7 @@ async function putLoader(
   layout: DiskLayout,
   options: QemuBoardOptions,
 ): Promise<void> {
-  const seconds = options.watchdogSeconds ?? boardLimits.watchdogMs / 1000
+  const seconds = options.watchdogSeconds ?? qemuLimits.watchdogMs / 1000
   const script = bootScript({
     partitions: partitionNumbers,
     ...bootFiles,

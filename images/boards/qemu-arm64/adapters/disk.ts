@@ -4,12 +4,14 @@
  * Promise: no mount and no loop device, so no root either; files are sparse.
  * Leaves to others: what is in the slots and on the data partition (board.ts).
  */
-import { cp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, open, rm, truncate, writeFile } from 'node:fs/promises'
 import { encodeEnvironment } from '../../../../core/environment-block.ts'
 import { raise } from '../../../../core/errors.ts'
+import { qemuLimits } from '../../../../core/limits.ts'
 import { MiB } from '../../../../core/units.ts'
 import { ensureHostTools, type HostTool } from '../../../build/adapters/host-tools.ts'
 import { runTool } from '../../../build/adapters/run-tool.ts'
+import { extraWords } from '../boot-script.ts'
 import {
   type DiskLayout,
   flashBytes,
@@ -19,8 +21,8 @@ import {
   sectorBytes,
 } from '../layout.ts'
 
-/** Where Debian's `u-boot-qemu` puts it. */
-export const stockUBoot = '/usr/lib/u-boot/qemu_arm64/u-boot.bin'
+/** Debian's. */
+export const stockUBoot = '/usr/lib/u-boot/qemu_arm64/u-boot.bin' satisfies HostTool
 const scriptName = 'boot.scr.uimg'
 /** GPT types: Microsoft basic data for the FAT, Linux for the others. */
 const partitionTypes = { loader: '0700', record: '8300', a: '8300', b: '8300', data: '8300' } as const
@@ -100,19 +102,21 @@ export async function copyInto(disk: string, offset: number, from: string): Prom
   }
 }
 
-/** The unit with the program. A U-Boot that is not there is EB-TOOL-MISSING. */
+/** The unit with the program. @throws EverbootError EB-TOOL-MISSING without it */
 export async function makeProgramFlash(path: string, uBoot: string): Promise<void> {
+  if (uBoot === stockUBoot) await ensureHostTools([stockUBoot], { install: true })
   await cp(uBoot, path).catch((cause: Error) =>
-    raise('EB-TOOL-MISSING', `${uBoot} cannot be read: ${cause.message}`, {
-      todo: 'install it: apt-get install u-boot-qemu',
-      cause,
-    }),
+    raise('EB-FILE', `${uBoot} cannot be read: ${cause.message}`, { cause }),
   )
   await truncate(path, flashBytes)
 }
 
-/** The unit with U-Boot's environment: no delay, no prompt, straight to the script. */
+/** The unit with U-Boot's environment: no delay, no prompt, straight to the script. @throws EverbootError EB-USAGE */
 export async function makeEnvironmentFlash(path: string, words: string): Promise<void> {
+  const count = words.split(/\s+/).length
+  if (count > qemuLimits.kernelWordsMax) {
+    raise('EB-USAGE', `${count} more words for the kernel, at most ${qemuLimits.kernelWordsMax}`)
+  }
   const script = '0x52000000'
   const load = `load virtio 0:${partitionNumbers.loader} ${script} ${scriptName}`
   const console = 'pl011@9000000'
@@ -124,7 +128,7 @@ export async function makeEnvironmentFlash(path: string, words: string): Promise
       ['stdout', console],
       ['stderr', console],
       ['bootcmd', `pci enum; virtio scan; ${load} && source ${script}; sleep 1; reset`],
-      ...(words === '' ? [] : ([['everboot_args', words]] as const)),
+      ...(words === '' ? [] : ([[extraWords, words]] as const)),
     ]),
     flashEnvironmentBytes,
   )
@@ -141,11 +145,4 @@ export async function tool(name: HostTool, args: readonly string[]): Promise<str
   if (done.status === 0) return done.output
   const why = (done.errors || done.output).trim().split('\n').at(-1) ?? ''
   return raise('EB-TOOL-FAILED', `${name} ended with status ${done.status}: ${why}`)
-}
-
-/** @returns the text of a file that a board has to have */
-export async function readWholeFile(path: string): Promise<Uint8Array> {
-  return readFile(path).catch((cause: Error) =>
-    raise('EB-FILE', `${path} cannot be read: ${cause.message}`, { cause }),
-  )
 }

@@ -62,37 +62,45 @@ find_image() {
   bad_seal "holds no image $1"
 }
 
-# Prints the `key=value` lines of an environment block (file $1) whose checksum holds.
+newline='
+'
+
+# Prints the `key=value` lines of an environment block (file $1) whose checksum holds, an empty one first.
 read_block() {
   text=$(head -c 4 "$1" | od -An -v -tx1 | tr -d ' \n')
   [ "$(tail -c +5 "$1" | crc32)" = "${text:6:2}${text:4:2}${text:2:2}${text:0:2}" ] || return 1
-  # Variables fill far less than this; what is beyond ends without its zero byte and is no line.
-  tail -c +5 "$1" | head -c 4096 | tr '\0' '\n'
+  echo
+  tail -c +5 "$1" | tr '\0' '\n'
 }
 
-# Sets `it` to the number of key $1 in $lines, or to nothing when there is none of the known form.
+# Sets `it` to the number of key $1 in $lines; 1 when there is none of the known form.
 block_number() {
-  it=
-  for line in $lines; do
-    case $line in
-      "$1=0" | "$1="[1-9a-f]*) it=${line#*=} ;;
-    esac
+  case $lines$newline in *"$newline$1="*) it=${lines#*"$newline$1="} it=${it%%"$newline"*} ;; *) return 1 ;; esac
+  case $it in
+    0) ;;
+    '' | 0* | *[!0-9a-f]* | ?????????*) return 1 ;;
+  esac
+  it=$((0x$it))
+}
+
+# Whether $lines are a boot record that any reader takes.
+known_record() {
+  for known in a_ok=[01] b_ok=[01] st_pri=[ab]; do
+    case $lines$newline in *"$newline"$known"$newline"*) ;; *) return 1 ;; esac
   done
-  case $it in *[!0-9a-f]* | ?????????*) it= ;; ?*) it=$((0x$it)) ;; esac
+  for known in a_sv a_tries b_sv b_tries; do block_number "$known" || return 1; done
 }
 
 # $1, $2: copies of the record, $3: the stamp. Sets `floor` to the one that counts.
 read_floor() {
   floor=0 newest=-1
   for copy in "$1" "$2"; do
-    lines=$(read_block "$copy") || continue
-    block_number st_seq; sequence=$it
-    block_number floor; number=$it
-    [ -n "$sequence" ] && [ -n "$number" ] && [ "$sequence" -gt "$newest" ] || continue
-    newest=$sequence floor=$number
+    lines=$(read_block "$copy") && known_record || continue
+    block_number floor || continue
+    number=$it
+    block_number st_seq && [ "$it" -gt "$newest" ] || continue
+    newest=$it floor=$number
   done
-  lines=$(read_block "$3") || return 0
-  block_number floor
-  [ -n "$it" ] && [ "$it" -gt "$floor" ] && floor=$it
+  lines=$(read_block "$3") && block_number floor && [ "$it" -gt "$floor" ] && floor=$it
   return 0
 }
