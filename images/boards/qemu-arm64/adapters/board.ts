@@ -4,7 +4,8 @@
  * committed. The directory appears whole or not at all.
  * Leaves to others: running it, making the release (release.ts).
  */
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { readRecord, writeRecordTwice, writeStamp } from '../../../../core/boot-partition.ts'
 import { orThrow, raise } from '../../../../core/errors.ts'
@@ -40,7 +41,7 @@ export interface QemuBoardOptions {
   readonly release: string
   /** Key directory of the publisher. */
   readonly keys: string
-  /** The device's identity; `10.0.2.2` is how it reaches the machine that runs QEMU. */
+  /** The device's identity. A hub on this machine's loopback is reached by the name of the machine. */
   readonly identity: Readonly<Record<string, unknown>> & { readonly deviceId: string }
   /** null: room for the factory image and some more. */
   readonly slotBytes?: number | null
@@ -62,6 +63,7 @@ export interface QemuBoard {
   readonly version: string
 }
 
+const loopback = /^([a-z]+:\/\/)(127(?:\.\d+){3}|localhost|\[::1\])(?=[:/]|$)/
 /** Name of the one image of a slot. */
 const image = 'rootfs'
 
@@ -92,7 +94,10 @@ export async function buildQemuBoard(options: QemuBoardOptions): Promise<QemuBoa
     await makeDisk(disk, layout)
     await putLoader(room, disk, layout, options)
     await putFactory(disk, layout, release, { contentKey, seal })
-    await putData(room, disk, layout, { ...options.identity, wrappingKey: wrappingKey.toString('hex') })
+    await putData(room, disk, layout, {
+      ...reachable(options.identity),
+      wrappingKey: wrappingKey.toString('hex'),
+    })
     await rename(room, target).catch((cause: Error) =>
       raise('EB-CONFLICT', `${target} exists and is not empty`, { todo: 'choose another directory', cause }),
     )
@@ -114,9 +119,20 @@ function slotBytesOf({ slotBytes }: QemuBoardOptions, needed: number): number {
   )
 }
 
+/**
+ * In QEMU the machine around is 10.0.2.2, a name that no hub's certificate has; each has that of the machine, and
+ * the board looks it up in a file made from `everboot.host`.
+ */
+function reachable(identity: QemuBoardOptions['identity']): QemuBoardOptions['identity'] {
+  const named = (url: unknown): unknown =>
+    typeof url === 'string' ? url.replace(loopback, (_, scheme: string) => `${scheme}${hostname()}`) : url
+  return { ...identity, mqtt: named(identity['mqtt']), http: named(identity['http']) }
+}
+
 /** Words for the kernel: a panic resets, and so does a watchdog that nobody pets. */
 function commandLine(watchdogSeconds: number): string {
-  return `console=ttyAMA0 quiet loglevel=4 panic=1 everboot.watchdog=${watchdogSeconds}`
+  const own = `everboot.watchdog=${watchdogSeconds} everboot.host=${hostname()}`
+  return `console=ttyAMA0 quiet panic=1 ${own}`
 }
 
 async function putLoader(
@@ -188,15 +204,4 @@ async function putData(
   await copyInto(disk, offset, file)
   await rm(content, { recursive: true })
   await rm(file)
-}
-
-/** @throws EverbootError EB-FILE, EB-CONFIG: a file that `everboot devices add` wrote */
-export async function readIdentityFile(path: string): Promise<QemuBoardOptions['identity']> {
-  const text = await readFile(path, 'utf8').catch((cause: Error) =>
-    raise('EB-FILE', `${path} cannot be read: ${cause.message}`, { cause }),
-  )
-  const document: unknown = JSON.parse(text)
-  const id = (document as Record<string, unknown> | null)?.['deviceId']
-  if (typeof id !== 'string') raise('EB-CONFIG', `${path} is not an identity`)
-  return { ...(document as Record<string, unknown>), deviceId: id }
 }

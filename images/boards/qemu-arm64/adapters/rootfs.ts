@@ -106,7 +106,8 @@ async function putSystem(options: QemuRootfsOptions): Promise<void> {
   await put(out, '/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n')
   await put(out, '/etc/group', 'root:x:0:\n')
   await put(out, '/etc/nsswitch.conf', 'hosts: files dns\n')
-  await put(out, '/etc/hosts', '127.0.0.1 localhost\n10.0.2.2 host\n')
+  // The name of the machine around is known when it has started.
+  await symlink('/run/hosts', join(out, 'etc/hosts'))
   await put(out, '/etc/resolv.conf', 'nameserver 10.0.2.3\n')
   await put(out, '/etc/everboot/agent.json', json(qemuAgentSettings(options)))
   await put(out, '/etc/everboot/trust.json', await readFile(trust))

@@ -68,7 +68,8 @@ newline='
 # Prints the `key=value` lines of an environment block (file $1) whose checksum holds, an empty one first.
 read_block() {
   text=$(head -c 4 "$1" | od -An -v -tx1 | tr -d ' \n')
-  [ "$(tail -c +5 "$1" | crc32)" = "${text:6:2}${text:4:2}${text:2:2}${text:0:2}" ] || return 1
+  sum=$(tail -c +5 "$1" | crc32)
+  [ "${sum%% *}" = "${text:6:2}${text:4:2}${text:2:2}${text:0:2}" ] || return 1
   echo
   tail -c +5 "$1" | tr '\0' '\n'
 }

@@ -15,6 +15,8 @@ fi
 for module in $(cat /etc/modules); do insmod "/lib/modules/$module"; done
 ifconfig lo up
 ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up && route add default gw 10.0.2.2
+host=$(sed -n 's/^.*\beverboot.host=\([A-Za-z0-9._-]*\).*$/\1/p' /proc/cmdline)
+printf '10.0.2.2 %s\n127.0.0.1 localhost\n' "${host:-host}" >/run/hosts
 mkdir -p /dev/everboot
 ln -s "$(partition record)" /dev/everboot/boot
 ln -s "$(partition a)" /dev/everboot/slot-a
