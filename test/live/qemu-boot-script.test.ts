@@ -2,7 +2,6 @@
  * The boot script of the QEMU board in a stock U-Boot, against the boot table of the emulated loader: same rows,
  * same slot, same bytes on the boot partition, for records that are usual, rare, damaged and absurd.
  */
-import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,17 +23,14 @@ import {
 import { openWindow } from '../../images/boards/qemu-arm64/adapters/disk-window.ts'
 import { bootScript } from '../../images/boards/qemu-arm64/boot-script.ts'
 import { layOutDisk, partitionNumbers } from '../../images/boards/qemu-arm64/layout.ts'
-import { boardTools, ensureHostTools } from '../../images/build/adapters/host-tools.ts'
 import { encodeSeal } from '../../images/release/seal.ts'
 import { sealOffset } from '../../images/release/slot-layout.ts'
 import { type Contents, play } from '../bootloader-sim/play-boot.ts'
 import { memoryDevice } from '../core/memory-device.ts'
 import { testSigner } from '../keys/signers.ts'
+import { runQemu, whyNoQemu } from './qemu-process.ts'
 
-const missing = await ensureHostTools(boardTools, { install: process.getuid?.() === 0 }).then(
-  () => null,
-  (caught: Error) => caught.message,
-)
+const missing = await whyNoQemu()
 if (missing !== null) console.info(`skipped: the boot script in U-Boot: ${missing}`)
 
 /** What lies on the disk before a boot: whole blocks, null for zeros. */
@@ -194,41 +190,6 @@ describe.skipIf(missing !== null)('the boot script in U-Boot', () => {
     return bytes
   }
 
-  /** Runs one boot, which ends with a reset. @returns what was on the console */
-  function boot(): Promise<string> {
-    const unit = (name: string): string[] => ['-drive', `if=pflash,format=raw,file=${at(name)}`]
-    const child = spawn('qemu-system-aarch64', [
-      ...[
-        '-M',
-        'virt',
-        '-cpu',
-        'cortex-a72',
-        '-m',
-        '512',
-        '-display',
-        'none',
-        '-monitor',
-        'none',
-        '-net',
-        'none',
-      ],
-      ...['-serial', 'stdio', '-no-reboot', ...unit('flash0.img'), ...unit('flash1.img')],
-      ...['-drive', `if=none,id=disk,format=raw,file=${at('disk.img')}`],
-      ...['-device', 'virtio-blk-pci,drive=disk,romfile='],
-    ])
-    const deadline = setTimeout(() => child.kill('SIGKILL'), bootMs)
-    let text = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (part: Buffer) => (text += `${part}`))
-    return new Promise((resolve, reject) => {
-      child.on('error', reject)
-      child.on('close', () => {
-        clearTimeout(deadline)
-        resolve(text)
-      })
-    })
-  }
-
   const cases = [...told, ...Array.from({ length: randomCases }, (_, seed) => drawn(seed))]
   it.each(cases)('takes the steps of the table: $name', async (it) => {
     const before = await lay(it)
@@ -238,7 +199,7 @@ describe.skipIf(missing !== null)('the boot script in U-Boot', () => {
     const run = play(now, await readStamp(model), it.contents)
     let written = copies
     for (const next of run.writes) written = await writeRecord(model, written, next)
-    const console = await boot()
+    const console = await runQemu({ directory: room, until: null, deadlineMs: bootMs })
     const rows = [...console.matchAll(/^everboot: \[(\S+)\]/gm)].map((row) => row[1])
     expect(rows, console).toEqual(run.rows)
     expect(/^everboot: starts (.)/m.exec(console)?.[1] ?? null).toBe(run.started)
