@@ -96,7 +96,9 @@ function requireNumber(name: string, flag: string): string[] {
     `setexpr eb_t sub ^[0123456789abcdef] : ${value}`,
     `setexpr eb_t ${value} + 0`,
     `test "\${eb_t}" = "${value}"`,
-    `itest \${eb_t} -le ${hex(slotLimits.numberMax)}`,
+    // Not by `itest`, which compares the lower 32 bits only.
+    `setexpr eb_t ${value} / ${hex(slotLimits.numberMax + 1)}`,
+    `test "\${eb_t}" = 0`,
   ]
   return ['setenv eb_t -', `if ${tests.join(' && ')}; then true; else ${flag}=0; fi`]
 }

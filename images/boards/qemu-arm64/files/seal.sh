@@ -6,8 +6,8 @@
 # Sets `it` to bytes $1 … $1+$2-1 of the hex text. No step here starts a process: under emulation each costs much.
 seal_bytes() { it=${text:$((2 * $1)):$((2 * $2))}; }
 
-# Sets `it` to the little-endian 64-bit number at $1; what is above 2^40 is refused, since no slot and no version
-# needs it.
+# Sets `it` to the little-endian 64-bit number at $1; 2^40 and more are refused, since no slot and no version
+# needs them.
 seal_number() {
   seal_bytes "$1" 8
   case $it in
