@@ -272,6 +272,14 @@ export const machineLimits = {
   peekMs: seconds(1),
 } as const
 
+/** The board in QEMU. */
+export const qemuLimits = {
+  /** From the initramfs to an agent that pets it, on a machine with other work. */
+  watchdogMs: seconds(30),
+  /** Words for the kernel besides the board's own: a command of U-Boot takes sixteen. */
+  kernelWordsMax: 8,
+} as const
+
 /** The bad line for demos, benches and tests. */
 export const linkLimits = {
   segmentBytes: 1460,

@@ -56,6 +56,7 @@ describe('the installed package', () => {
         'bin/everboot.js',
         'dist/agent.mjs',
         'dist/everboot.js',
+        'dist/images/boards/qemu-arm64/files/initramfs.sh',
         'dist/images/boards/sim/files/init.mjs',
         'docs/ERRORS.md',
       ]),

@@ -4,11 +4,11 @@
  */
 import { type FileHandle, open, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { alignedMemory } from '../../core/aligned-memory.ts'
 import { readRecord, readStamp } from '../../core/boot-partition.ts'
 import { fault, orThrow, raise } from '../../core/errors.ts'
 import { doctorLimits } from '../../core/limits.ts'
 import { slotIds } from '../../core/units.ts'
-import { alignedMemory } from '../../device/adapters/aligned-memory.ts'
 import { type DevicePath, openBlockDevice } from '../../device/adapters/block-device.ts'
 import { askAgent } from '../../device/adapters/control-socket.ts'
 import { readHandOver } from '../../device/adapters/hand-over.ts'

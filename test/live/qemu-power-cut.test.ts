@@ -28,14 +28,14 @@ import { qemuProgram, type VirtBoard, virtCommand } from '../../bootloader-sim/q
 import { type NbdDisk, nbdDisk } from '../../bootloader-sim/qemu/nbd-disk.ts'
 import { faultOf } from '../../core/errors.ts'
 import { GiB, KiB, MiB } from '../../core/units.ts'
-import { ensureHostTools, qemuTools } from '../../images/build/adapters/host-tools.ts'
+import { boardTools, ensureHostTools, stockUBoot } from '../../images/build/adapters/host-tools.ts'
 
 const harness = fileURLToPath(new URL('../bootloader-sim/qemu/harness.mjs', import.meta.url))
-const tools = await Promise.all([ensureHostTools(qemuTools, { install: false }), needQemu()]).catch(
+const tools = await Promise.all([ensureHostTools(boardTools, { install: false }), needQemu()]).catch(
   (caught: unknown) => faultOf(caught).what,
 )
 const reason = typeof tools === 'string' ? tools : null
-const uboot = typeof tools === 'string' ? '' : tools[0].path('u-boot.bin')
+const uboot = typeof tools === 'string' ? '' : tools[0].path(stockUBoot)
 if (reason !== null) process.stdout.write(`left out, stock U-Boot on QEMU: ${reason}\n`)
 
 /** Where U-Boot writes: 64 KiB, as a record copy is. */

@@ -9,7 +9,10 @@ import { delimiter, join } from 'node:path'
 import { raise } from '../../../core/errors.ts'
 import { runTool } from './run-tool.ts'
 
-const packages = {
+/** The firmware that Debian builds for QEMU's arm64 board. */
+export const stockUBoot = '/usr/lib/u-boot/qemu_arm64/u-boot.bin'
+
+const ownPackages = {
   'mkfs.ext4': 'e2fsprogs',
   debugfs: 'e2fsprogs',
   dumpe2fs: 'e2fsprogs',
@@ -34,29 +37,34 @@ const packages = {
   ldd: 'libc-bin',
   socat: 'socat',
   chromium: 'chromium',
+} as const
+
+/** What building and running the QEMU board takes besides. */
+const boardPackages = {
+  'apt-get': 'apt',
+  'apt-cache': 'apt',
+  'dpkg-deb': 'dpkg',
+  depmod: 'kmod',
+  sgdisk: 'gdisk',
+  mkimage: 'u-boot-tools',
+  npm: 'npm',
   'qemu-system-aarch64': 'qemu-system-arm',
   'qemu-img': 'qemu-utils',
   'qemu-io': 'qemu-utils',
   'qemu-nbd': 'qemu-utils',
-  'u-boot.bin': 'u-boot-qemu',
+  [stockUBoot]: 'u-boot-qemu',
 } as const
 
-export type HostTool = keyof typeof packages
-export const hostTools = Object.keys(packages) as readonly HostTool[]
+const packages = { ...ownPackages, ...boardPackages } as const
 
-/** What the QEMU board needs beside the others; nothing else does. */
-export const qemuTools: readonly HostTool[] = [
-  'qemu-system-aarch64',
-  'qemu-img',
-  'qemu-io',
-  'qemu-nbd',
-  'u-boot.bin',
-]
+export type HostTool = keyof typeof packages
+/** Tools of the emulated board, of images and their tests. */
+export const hostTools = Object.keys(ownPackages) as readonly HostTool[]
+/** Tools and firmware of the QEMU board. A name that is a path is a file to read. */
+export const boardTools = Object.keys(boardPackages) as readonly HostTool[]
 
 /** Where system tools lie besides PATH: users' PATH often lacks them. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
-/** Where Debian puts the firmware of the QEMU board. */
-const firmwareDirectory = '/usr/lib/u-boot/qemu_arm64'
 
 export interface FoundTools {
   /** The file of each tool asked for. */
@@ -104,7 +112,7 @@ function packagesOf(tools: readonly HostTool[]): readonly string[] {
 
 function searchPath(): readonly string[] {
   const own = (process.env['PATH'] ?? '').split(delimiter).filter((it) => it.startsWith('/'))
-  return [...own, ...systemDirectories, firmwareDirectory]
+  return [...own, ...systemDirectories]
 }
 
 async function findAll(
@@ -120,15 +128,19 @@ async function findAll(
 }
 
 async function find(name: string, directories: readonly string[]): Promise<string | null> {
+  if (name.startsWith('/')) return (await allows(name, constants.R_OK)) ? name : null
   for (const directory of directories) {
     const path = join(directory, name)
-    const usable = await access(path, name.endsWith('.bin') ? constants.R_OK : constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return path
+    if (await allows(path, constants.X_OK)) return path
   }
   return null
+}
+
+async function allows(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Tries once with the package lists as they are and once with fresh ones. A failure shows in what stays missing. */

@@ -1,0 +1,200 @@
+/**
+ * Makes a QEMU board: disk with a factory system in slot a, both units of flash.
+ * Promise: no mount, no loop device; slot a holds the checked release with tree and seal, the record says it is
+ * committed. The directory appears whole or not at all.
+ * Leaves to others: running it, making the release (release.ts).
+ */
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { readRecord, writeRecordTwice, writeStamp } from '../../../../core/boot-partition.ts'
+import { orThrow, raise } from '../../../../core/errors.ts'
+import { boardLimits, qemuLimits, slotLimits } from '../../../../core/limits.ts'
+import { bytesText, MiB, roundUp } from '../../../../core/units.ts'
+import { keyDirectory } from '../../../../keys/adapters/key-directory.ts'
+import { verifyEd25519 } from '../../../../keys/verify-node.ts'
+import { stockUBoot } from '../../../build/adapters/host-tools.ts'
+import { openFileSource } from '../../../release/adapters/file-bytes.ts'
+import { openContainer } from '../../../release/container.ts'
+import { imageOf, openWrap, sealOf } from '../../../release/piece-task.ts'
+import { blobOf, type Release, readWraps } from '../../../release/reader.ts'
+import { slotBytesNeeded } from '../../../release/slot-layout.ts'
+import { writeSlot } from '../../../release/slot-writer.ts'
+import { hardwareId } from '../agent-settings.ts'
+import { bootScript } from '../boot-script.ts'
+import { type DiskLayout, layOutDisk, partitionNumbers } from '../layout.ts'
+import { copyInto, makeDisk, makeEnvironmentFlash, makeProgramFlash, putScript, tool } from './disk.ts'
+import { openWindow } from './disk-window.ts'
+import { bootFiles } from './rootfs.ts'
+
+export interface QemuBoardOptions {
+  /** New directory. */
+  readonly directory: string
+  /** The factory release, an `.ebr` with key wraps. */
+  readonly release: string
+  /** Key directory of the publisher. */
+  readonly keys: string
+  /** The device's identity. A hub on this machine's loopback is reached by the name of the machine. */
+  readonly identity: Readonly<Record<string, unknown>> & { readonly deviceId: string }
+  /** null: room for the factory image and some more. */
+  readonly slotBytes?: number | null
+  readonly watchdogSeconds?: number
+  /** More words for the kernel, at most `qemuLimits.kernelWordsMax`. */
+  readonly words?: string
+  readonly uBoot?: string
+}
+
+export interface QemuBoard {
+  readonly directory: string
+  readonly disk: string
+  /** First unit of flash: U-Boot. */
+  readonly flash0: string
+  /** Second unit: its environment. */
+  readonly flash1: string
+  readonly layout: DiskLayout
+  readonly releaseId: string
+  readonly version: string
+}
+
+const loopback = /^([a-z]+:\/\/)(127(?:\.\d+){3}|localhost|\[::1\])(?=[:/]|$)/
+/** Name of the one image of a slot. */
+const image = 'rootfs'
+
+/** @throws EverbootError */
+export async function buildQemuBoard(options: QemuBoardOptions): Promise<QemuBoard> {
+  const target = resolve(options.directory)
+  await mkdir(dirname(target), { recursive: true })
+  const room = await mkdtemp(`${target}.new-`)
+  const source = await openFileSource(options.release)
+  try {
+    const keys = keyDirectory(options.keys)
+    const trust = await keys.trust()
+    const release = orThrow(await openContainer(source, trust.release, verifyEd25519))
+    const { manifest } = release
+    if (!manifest.hardware.includes(hardwareId)) {
+      raise(
+        'EB-WRONG-HARDWARE',
+        `release ${manifest.id} is for ${manifest.hardware.join(', ')}, not ${hardwareId}`,
+      )
+    }
+    const blob = blobOf(manifest, image)
+    const wrappingKey = Buffer.from(await keys.wrappingKey(options.identity.deviceId))
+    const wraps = await readWraps(release, trust.release, verifyEd25519)
+    const contentKey = orThrow(openWrap(wrappingKey, wraps.get(options.identity.deviceId)?.get(blob.id)))
+    const seal = orThrow(sealOf(manifest, trust.seal, verifyEd25519)).bytes
+    const layout = layOutDisk(slotBytesOf(options, slotBytesNeeded(imageOf(manifest, blob).paddedBytes)))
+    const disk = join(room, 'disk.img')
+    await makeDisk(disk, layout)
+    await putLoader(room, disk, layout, options)
+    await putFactory(disk, layout, release, { contentKey, seal })
+    await putData(room, disk, layout, {
+      ...reachable(options.identity),
+      wrappingKey: wrappingKey.toString('hex'),
+    })
+    await rename(room, target).catch((cause: Error) =>
+      raise('EB-CONFLICT', `${target} exists and is not empty`, { todo: 'choose another directory', cause }),
+    )
+    const at = (name: string): string => join(target, name)
+    const files = { disk: at('disk.img'), flash0: at('flash0.img'), flash1: at('flash1.img') }
+    return { directory: target, ...files, layout, releaseId: manifest.id, version: manifest.version }
+  } finally {
+    await source.close()
+    await rm(room, { recursive: true, force: true })
+  }
+}
+
+function slotBytesOf({ slotBytes }: QemuBoardOptions, needed: number): number {
+  if (slotBytes === undefined || slotBytes === null) return roundUp(needed + boardLimits.slotSpareBytes, MiB)
+  if (slotBytes >= needed) return roundUp(slotBytes, MiB)
+  return raise(
+    'EB-TOO-LARGE',
+    `the factory image needs ${bytesText(needed)}, the slot has ${bytesText(slotBytes)}`,
+  )
+}
+
+/**
+ * In QEMU the machine around is 10.0.2.2, a name that no hub's certificate has; each has that of the machine, and
+ * the board looks it up in a file made from `everboot.host`.
+ */
+function reachable(identity: QemuBoardOptions['identity']): QemuBoardOptions['identity'] {
+  const named = (url: unknown): unknown =>
+    typeof url === 'string' ? url.replace(loopback, (_, scheme: string) => `${scheme}${hostname()}`) : url
+  return { ...identity, mqtt: named(identity['mqtt']), http: named(identity['http']) }
+}
+
+/** Words for the kernel: a panic resets, and so does a watchdog that nobody pets. */
+function commandLine(watchdogSeconds: number): string {
+  const own = `everboot.watchdog=${watchdogSeconds} everboot.host=${hostname()}`
+  return `console=ttyAMA0 quiet panic=1 ${own}`
+}
+
+async function putLoader(
+  room: string,
+  disk: string,
+  layout: DiskLayout,
+  options: QemuBoardOptions,
+): Promise<void> {
+  const seconds = options.watchdogSeconds ?? qemuLimits.watchdogMs / 1000
+  const script = bootScript({
+    partitions: partitionNumbers,
+    ...bootFiles,
+    commandLine: commandLine(seconds),
+    act: 'boot',
+  })
+  await putScript(disk, layout, script, room)
+  await makeProgramFlash(join(room, 'flash0.img'), options.uBoot ?? stockUBoot)
+  await makeEnvironmentFlash(join(room, 'flash1.img'), options.words ?? '')
+}
+
+async function putFactory(
+  disk: string,
+  layout: DiskLayout,
+  release: Release,
+  it: { readonly contentKey: Uint8Array; readonly seal: Uint8Array },
+): Promise<void> {
+  const slot = await openWindow(disk, layout.partitions.a)
+  await writeSlot(release, { image, ...it, zeroed: true }, slot)
+  await slot.close()
+  const record = await openWindow(disk, layout.partitions.record)
+  await writeStamp(record, { floor: 0, priority: 'a' })
+  await writeRecordTwice(record, await readRecord(record), {
+    a: { ok: true, sv: release.manifest.securityVersion, tries: slotLimits.committedTries },
+    b: { ok: false, sv: 0, tries: 0 },
+    floor: 0,
+    priority: 'a',
+    sequence: 0,
+    others: new Map(),
+  })
+  await record.close()
+}
+
+/** ext4 with the identity in it. */
+async function putData(
+  room: string,
+  disk: string,
+  layout: DiskLayout,
+  identity: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const [content, file] = [join(room, 'data'), join(room, 'data.img')]
+  await mkdir(join(content, 'everboot'), { recursive: true, mode: 0o700 })
+  const path = join(content, 'everboot/device.json')
+  await writeFile(path, `${JSON.stringify(identity, null, 2)}\n`, { mode: 0o600 })
+  const { offset, bytes } = layout.partitions.data
+  await tool('mkfs.ext4', [
+    '-q',
+    '-F',
+    '-b',
+    '4096',
+    '-L',
+    'data',
+    '-d',
+    content,
+    '-E',
+    'root_owner=0:0',
+    file,
+    `${bytes / 1024}k`,
+  ])
+  await copyInto(disk, offset, file)
+  await rm(content, { recursive: true })
+  await rm(file)
+}

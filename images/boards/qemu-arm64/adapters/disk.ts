@@ -1,0 +1,147 @@
+/**
+ * Makes disk and flash of the QEMU board as plain files: partition table, the FAT with the boot script, flash with
+ * U-Boot and its environment.
+ * Promise: no mount and no loop device, so no root either; files are sparse.
+ * Leaves to others: what is in the slots and on the data partition (board.ts).
+ */
+import { cp, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { encodeEnvironment } from '../../../../core/environment-block.ts'
+import { raise } from '../../../../core/errors.ts'
+import { qemuLimits } from '../../../../core/limits.ts'
+import { MiB } from '../../../../core/units.ts'
+import { ensureHostTools, type HostTool, stockUBoot } from '../../../build/adapters/host-tools.ts'
+import { runTool } from '../../../build/adapters/run-tool.ts'
+import { extraWords } from '../boot-script.ts'
+import {
+  type DiskLayout,
+  flashBytes,
+  flashEnvironmentBytes,
+  partitionNames,
+  partitionNumbers,
+  sectorBytes,
+} from '../layout.ts'
+
+/** Debian's. */
+const scriptName = 'boot.scr.uimg'
+/** GPT types: Microsoft basic data for the FAT, Linux for the others. */
+const partitionTypes = { loader: '0700', record: '8300', a: '8300', b: '8300', data: '8300' } as const
+
+/** An empty disk with its partition table. @throws EverbootError EB-TOOL-MISSING, EB-TOOL-FAILED */
+export async function makeDisk(path: string, layout: DiskLayout): Promise<void> {
+  await rm(path, { force: true })
+  await writeFile(path, '', { mode: 0o600 })
+  await truncate(path, layout.bytes)
+  const parts = partitionNames.flatMap((name) => {
+    const { number, offset, bytes } = layout.partitions[name]
+    const first = offset / sectorBytes
+    const last = (offset + bytes) / sectorBytes - 1
+    return [
+      '-n',
+      `${number}:${first}:${last}`,
+      '-c',
+      `${number}:${name}`,
+      '-t',
+      `${number}:${partitionTypes[name]}`,
+    ]
+  })
+  await tool('sgdisk', ['-o', ...parts, path])
+}
+
+/** Compiles the script and puts it into the FAT. @param work directory for what is made on the way */
+export async function putScript(
+  disk: string,
+  layout: DiskLayout,
+  script: string,
+  work: string,
+): Promise<void> {
+  const [text, compiled, fat] = [`${work}/boot.cmd`, `${work}/${scriptName}`, `${work}/loader.img`]
+  await writeFile(text, script)
+  await tool('mkimage', [
+    '-A',
+    'arm64',
+    '-O',
+    'linux',
+    '-T',
+    'script',
+    '-C',
+    'none',
+    '-n',
+    'everboot',
+    '-d',
+    text,
+    compiled,
+  ])
+  await rm(fat, { force: true })
+  await writeFile(fat, '')
+  await truncate(fat, layout.partitions.loader.bytes)
+  await tool('mkfs.vfat', ['-n', 'EVERBOOT', fat])
+  await tool('mcopy', ['-i', fat, compiled, `::${scriptName}`])
+  await copyInto(disk, layout.partitions.loader.offset, fat)
+  for (const it of [text, compiled, fat]) await rm(it)
+}
+
+/** Writes a whole file into the disk; what is zero stays a hole. */
+export async function copyInto(disk: string, offset: number, from: string): Promise<void> {
+  const target = await open(disk, 'r+')
+  const source = await open(from, 'r')
+  try {
+    const step = new Uint8Array(MiB)
+    const zero = new Uint8Array(MiB)
+    for (let at = 0; ; ) {
+      const { bytesRead } = await source.read(step, 0, step.length, at)
+      if (bytesRead === 0) break
+      const part = step.subarray(0, bytesRead)
+      if (Buffer.compare(part, zero.subarray(0, bytesRead)) !== 0)
+        await target.write(part, 0, bytesRead, offset + at)
+      at += bytesRead
+    }
+  } finally {
+    await source.close()
+    await target.close()
+  }
+}
+
+/** The unit with the program. @throws EverbootError EB-TOOL-MISSING without it */
+export async function makeProgramFlash(path: string, uBoot: string): Promise<void> {
+  if (uBoot === stockUBoot) await ensureHostTools([stockUBoot], { install: true })
+  await cp(uBoot, path).catch((cause: Error) =>
+    raise('EB-FILE', `${uBoot} cannot be read: ${cause.message}`, { cause }),
+  )
+  await truncate(path, flashBytes)
+}
+
+/** The unit with U-Boot's environment: no delay, no prompt, straight to the script. @throws EverbootError EB-USAGE */
+export async function makeEnvironmentFlash(path: string, words: string): Promise<void> {
+  const count = words.split(/\s+/).length
+  if (count > qemuLimits.kernelWordsMax) {
+    raise('EB-USAGE', `${count} more words for the kernel, at most ${qemuLimits.kernelWordsMax}`)
+  }
+  const script = '0x52000000'
+  const load = `load virtio 0:${partitionNumbers.loader} ${script} ${scriptName}`
+  const console = 'pl011@9000000'
+  const environment = encodeEnvironment(
+    new Map([
+      ['bootdelay', '-2'],
+      ['loadaddr', '0x40200000'],
+      ['stdin', console],
+      ['stdout', console],
+      ['stderr', console],
+      ['bootcmd', `pci enum; virtio scan; ${load} && source ${script}; sleep 1; reset`],
+      ...(words === '' ? [] : ([[extraWords, words]] as const)),
+    ]),
+    flashEnvironmentBytes,
+  )
+  if (environment === null)
+    raise('EB-USAGE', `words for the kernel that U-Boot cannot hold: ${words.slice(0, 80)}`)
+  await writeFile(path, environment)
+  await truncate(path, flashBytes)
+}
+
+/** @throws EverbootError EB-TOOL-MISSING, EB-TOOL-FAILED */
+export async function tool(name: HostTool, args: readonly string[]): Promise<string> {
+  const found = await ensureHostTools([name], { install: true })
+  const done = await runTool(found.path(name), args)
+  if (done.status === 0) return done.output
+  const why = (done.errors || done.output).trim().split('\n').at(-1) ?? ''
+  return raise('EB-TOOL-FAILED', `${name} ended with status ${done.status}: ${why}`)
+}
