@@ -6,18 +6,18 @@ import { resolve } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { zipSync } from 'fflate'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type FlashJob, flash } from '../../../images/flash/adapters/flash.ts'
-import { machineFacts } from '../../../images/flash/adapters/machine-facts.ts'
-import { refusal } from '../../../images/flash/disks.ts'
-import { checkFirstBoot, firstBootName } from '../../../images/flash/first-boot.ts'
-import { codeOf, noRoot, type Workshop, workshop } from '../../device/adapters/real.ts'
+import { type FlashJob, flash } from '../../images/flash/adapters/flash.ts'
+import { machineFacts } from '../../images/flash/adapters/machine-facts.ts'
+import { refusal } from '../../images/flash/disks.ts'
+import { checkFirstBoot, firstBootName } from '../../images/flash/first-boot.ts'
+import { codeOf, noRoot, type Workshop, workshop } from '../device/adapters/real.ts'
 
 const MiB = 1 << 20
 /** Data, a long hole, data that ends in the middle of a sector. */
 const image = Buffer.concat([randomBytes(MiB), Buffer.alloc(11 * MiB), randomBytes(MiB + 777)])
 const byXz = (bytes: Uint8Array): Buffer =>
   execFileSync('xz', ['-0', '-c'], { input: bytes, maxBuffer: 64 * MiB })
-const everboot = resolve(import.meta.dirname, '../../../everboot.ts')
+const everboot = resolve(import.meta.dirname, '../../everboot.ts')
 
 let shop: Workshop
 beforeEach(() => {
