@@ -1,7 +1,8 @@
 /**
  * The boot loop: reads record and stamp, asks the boot table what to do, does it, until a slot starts or
  * nobody can. Runs alike on a real disk and under simulation, since it touches nothing but ports.
- * Promise: what it starts verified in this boot, at or above the floor, and its try is on the medium first;
+ * Promise: what it starts verified in this boot (or, for firmware that cannot verify, claims to be whole), at or
+ * above the floor, and its try is on the medium first;
  * every refusal is in the trace, in words. BOOT rules 1 to 5.
  * Leaves to others: the table (decide.ts), loading what is in the slot, pausing and resetting (the board).
  */
@@ -14,7 +15,17 @@ import { boardLimits } from '../core/limits.ts'
 import type { BlockDevice, Disks, Entropy } from '../core/ports.ts'
 import { hex, type SlotId } from '../core/units.ts'
 import type { Seal } from '../images/release/seal.ts'
-import { after, atPowerOn, decide, floorOf, type Knowledge, type Step, type Verdict } from './decide.ts'
+import { claimedSlot, hasKernel } from './claimed-slot.ts'
+import {
+  after,
+  atPowerOn,
+  decide,
+  floorOf,
+  type Knowledge,
+  refused,
+  type Step,
+  type Verdict,
+} from './decide.ts'
 import { type Firmware, verifySlot } from './verified-slot.ts'
 
 export interface BootPorts {
@@ -52,6 +63,12 @@ export async function boot(ports: BootPorts, firmware: Firmware): Promise<BootOu
     assert(steps < boardLimits.bootStepsMax, `the boot table did not end in ${steps} steps`)
     const { row, step } = decide(known)
     if (step.do === 'start') {
+      if (firmware.looks === 'claim' && !(await hasKernel(ports.disks, firmware, step.slot))) {
+        const why = 'no kernel can be loaded'
+        trace.push({ row: row.id, what: `slot ${step.slot} does not start: ${why}` })
+        known = refused(known, step.slot, why)
+        continue
+      }
       const seal = present(loader.seals[step.slot], 'seal of a verified slot')
       trace.push({ row: row.id, what: `slot ${step.slot} starts: ${seal.releaseId}` })
       await partition?.close()
@@ -115,7 +132,8 @@ class Loader {
   }
 
   async #look(row: string, slot: SlotId, known: Knowledge): Promise<Verdict> {
-    const found = await verifySlot(this.#disks, this.#firmware, slot, floorOf(known))
+    const look = this.#firmware.looks === 'claim' ? claimedSlot : verifySlot
+    const found = await look(this.#disks, this.#firmware, slot, floorOf(known))
     if (!found.verified) {
       this.#note(row, `slot ${slot} is refused: ${found.why}`)
       return found

@@ -163,6 +163,11 @@ export function after(
   return step.do === 'rearm' ? { ...written, rearmed: true } : written
 }
 
+/** A slot that was looked at well, and then could not be started. */
+export function refused(known: Knowledge, slot: SlotId, why: string): Knowledge {
+  return { ...known, verdicts: { ...known.verdicts, [slot]: { verified: false, why } } }
+}
+
 /** The floor that counts: the higher of record and stamp. */
 export function floorOf(known: Pick<Knowledge, 'record' | 'stamp'>): number {
   return Math.max(known.record?.floor ?? 0, known.stamp?.floor ?? 0)

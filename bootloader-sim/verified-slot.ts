@@ -10,14 +10,16 @@ import { EverbootError, faultText } from '../core/errors.ts'
 import { boardLimits, slotLimits } from '../core/limits.ts'
 import type { BlockDevice, Disks } from '../core/ports.ts'
 import { bytesText, type SlotId } from '../core/units.ts'
-import { openSeal, type Seal, type SealedImage } from '../images/release/seal.ts'
+import { claimedSeal, openSeal, type Seal, type SealedImage } from '../images/release/seal.ts'
 import { sealOffset, slotBytesNeeded } from '../images/release/slot-layout.ts'
 import { treeBytes, verityBuilder } from '../images/release/verity.ts'
 import { treeStands } from '../images/release/verity-tree.ts'
 import type { KeyRing, Verify } from '../keys/public-key.ts'
 
-/** What the loader's firmware holds. */
+/** What the firmware of a loader holds. */
 export interface Firmware {
+  /** What it can do with a slot: check everything, or read what the seal claims (claimed-slot.ts). */
+  readonly looks: 'verify' | 'claim'
   readonly sealKeys: KeyRing
   readonly verify: Verify
   /** Name of the image whose partition carries the seal. */
@@ -51,11 +53,15 @@ export async function verifySlot(
 }
 
 /** @returns the seal, or in words why it is not believed */
-async function readSeal(partition: BlockDevice, firmware: Firmware): Promise<Seal | string> {
+export async function readSeal(
+  partition: BlockDevice,
+  firmware: Pick<Firmware, 'sealKeys' | 'verify' | 'looks'>,
+): Promise<Seal | string> {
   if (partition.sizeBytes < slotLimits.sealAreaBytes) return 'the partition is smaller than a seal'
   const area = partition.allocate(slotLimits.sealAreaBytes)
   await readWhole(partition, sealOffset(partition.sizeBytes), area, 'the seal')
-  const seal = openSeal(area, firmware.sealKeys, firmware.verify)
+  const seal =
+    firmware.looks === 'claim' ? claimedSeal(area) : openSeal(area, firmware.sealKeys, firmware.verify)
   return seal.ok ? seal.value : seal.error.what
 }
 
@@ -106,7 +112,7 @@ async function rootOf(partition: BlockDevice, paddedBytes: number): Promise<stri
   return builder.finish()
 }
 
-async function withPartition<T>(
+export async function withPartition<T>(
   disks: Disks,
   slot: SlotId,
   image: string,

@@ -88,6 +88,23 @@ export async function writeStamp(device: BlockDevice, stamp: CommitStamp): Promi
   await writeBlock(device, bootPartition.stampOffset, block, 'the commit stamp')
 }
 
+/**
+ * What a factory writes: slot a is committed, slot b empty, no floor; the stamp says so too.
+ * @param securityVersion of what slot a holds
+ * @throws EverbootError EB-RECORD
+ */
+export async function writeFactoryRecord(device: BlockDevice, securityVersion: number): Promise<void> {
+  await writeStamp(device, { floor: 0, priority: 'a' })
+  await writeRecordTwice(device, await readRecord(device), {
+    a: { ok: true, sv: securityVersion, tries: slotLimits.committedTries },
+    b: { ok: false, sv: 0, tries: 0 },
+    floor: 0,
+    priority: 'a',
+    sequence: 0,
+    others: new Map(),
+  })
+}
+
 /** One line for traces and people: `a ok sv=1 tries=8, b trial sv=2 tries=3, floor=1 priority=b seq=7`. */
 export function recordText(record: BootRecord): string {
   const slot = (id: 'a' | 'b'): string => {

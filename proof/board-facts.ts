@@ -25,7 +25,17 @@ export const watchdogMs = 60_000
 export const noSlotMs = 10_000
 export const restartMs = 300
 
+/** Before a system that does not believe its slot resets the board. */
+export const initramfsMs = 1_000
+
+/**
+ * `verifying`: the loader checks seal and images itself. `record-only`: it goes by record and claims, and what it
+ * starts checks the slot, as on boards with a stock U-Boot.
+ */
+export type LoaderKind = 'verifying' | 'record-only'
+
 export interface BoardOptions {
+  readonly loader?: LoaderKind
   readonly slotBytes?: number
   readonly sectorBytes?: 512 | 4096
   readonly settings?: Partial<AgentSettings>

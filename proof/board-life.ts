@@ -11,8 +11,9 @@ import type { SimFiles } from '../bootloader-sim/devices/file-store.ts'
 import { mortal, never, silent } from '../bootloader-sim/devices/mortal.ts'
 import type { SimLink } from '../bootloader-sim/devices/network.ts'
 import type { CutTime, Power } from '../bootloader-sim/devices/power.ts'
+import { type Firmware, verifySlot } from '../bootloader-sim/verified-slot.ts'
 import { present } from '../core/assert.ts'
-import { currentRecord, readRecord } from '../core/boot-partition.ts'
+import { currentRecord, readRecord, readStamp } from '../core/boot-partition.ts'
 import type { BootRecord } from '../core/boot-record.ts'
 import { type Fault, faultOf } from '../core/errors.ts'
 import type { Disks, Entropy, Link, LogEvent, Machine } from '../core/ports.ts'
@@ -23,6 +24,8 @@ import type { AgentSettings } from '../device/settings.ts'
 import {
   type BoardImage,
   type BoardWorld,
+  initramfsMs,
+  type LoaderKind,
   noSlotMs,
   restartMs,
   type SimBoard,
@@ -55,6 +58,7 @@ export class Board implements SimBoard {
   behaves: SimBoard['behaves'] = (_, behaviour) => behaviour
   bootId = ''
   readonly #world: BoardWorld
+  readonly #loader: LoaderKind
   readonly #disks: Disks
   #on = false
   /** Counts graphs: each boot and each start of the agent is one. */
@@ -76,9 +80,11 @@ export class Board implements SimBoard {
     storage: Storage,
     power: Power,
     image: BoardImage | null,
+    loader: LoaderKind,
   ) {
     this.id = id
     this.#world = world
+    this.#loader = loader
     this.settings = settings
     this.wrappingKey = settings.wrappingKey
     this.storage = storage
@@ -147,7 +153,8 @@ export class Board implements SimBoard {
     this.#generation += 1
     const alive = this.#aliveNow()
     const [sealImage = 'rootfs'] = this.settings.partitions
-    const firmware = {
+    const firmware: Firmware = {
+      looks: this.#loader === 'record-only' ? 'claim' : 'verify',
       sealKeys: this.#world.publisher.trust.seal,
       verify: this.#world.bootVerify,
       sealImage,
@@ -165,10 +172,23 @@ export class Board implements SimBoard {
     this.boots.push(outcome.slot)
     this.bootId = outcome.bootId
     this.#handOver = { slot: outcome.slot, bootId: outcome.bootId, bootMs: clock.monotonicMs() }
+    this.#pet()
+    if (this.#loader === 'record-only' && !(await this.#believed(firmware, ports.disks, outcome.slot))) {
+      // The first program of the system verifies it; the try is the price.
+      if (alive()) clock.timer(initramfsMs, () => alive() && this.#reset())
+      return
+    }
+    if (!alive()) return
     const says = behaviourOf(this.slots[outcome.slot].medium(0, 4096))
     this.#behaviour = this.behaves(outcome.slot, says)
-    this.#pet()
     if (this.#behaviour !== 'hang' && this.#behaviour !== 'no agent') this.#startAgent()
+  }
+
+  /** Rule 1, as the first program of the system sees it. */
+  async #believed(firmware: Firmware, disks: Disks, slot: SlotId): Promise<boolean> {
+    const record = currentRecord(await readRecord(this.bootDisk))
+    const floor = Math.max(record?.floor ?? 0, (await readStamp(this.bootDisk))?.floor ?? 0)
+    return (await verifySlot(disks, { ...firmware, looks: 'verify' }, slot, floor)).verified
   }
 
   cutAt(n: number, time: CutTime, leftover: Leftover | readonly Fate[]): void {

@@ -9,8 +9,8 @@ import { type DiskImage, type SimDisk, simDisk } from '../bootloader-sim/devices
 import type { Fate, Pending } from '../bootloader-sim/devices/fate.ts'
 import { type FilesImage, type SimFiles, simFiles } from '../bootloader-sim/devices/file-store.ts'
 import type { Power } from '../bootloader-sim/devices/power.ts'
-import { writeRecord, writeStamp } from '../core/boot-partition.ts'
-import { bootPartition, chooseCopy } from '../core/boot-record.ts'
+import { writeFactoryRecord } from '../core/boot-partition.ts'
+import { bootPartition } from '../core/boot-record.ts'
 import { raise } from '../core/errors.ts'
 import { slotLimits } from '../core/limits.ts'
 import { type SlotId, slotIds } from '../core/units.ts'
@@ -99,16 +99,7 @@ export async function writeFactory(storage: Storage, { manifest, images }: MadeR
   seal.set(Buffer.from(manifest.seal, 'base64'))
   await disk.write(sealOffset(disk.sizeBytes), seal)
   await disk.flush()
-  const record = {
-    a: { ok: true, sv: manifest.securityVersion, tries: slotLimits.committedTries },
-    b: { ok: false, sv: 0, tries: 0 },
-    floor: 0,
-    priority: 'a' as const,
-    sequence: 0,
-    others: new Map<string, string>(),
-  }
-  await writeRecord(storage.boot, chooseCopy(null, null), record)
-  await writeStamp(storage.boot, { floor: 0, priority: 'a' })
+  await writeFactoryRecord(storage.boot, manifest.securityVersion)
 }
 
 /** An image and its hash tree, as they lie in a slot. */

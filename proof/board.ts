@@ -33,7 +33,15 @@ export async function createBoard(
   )
   if ('image' in from) storage.restore(from.image.storage)
   else await writeFactory(storage, from.factory)
-  return new Board(id, world, settings, storage, power, 'image' in from ? from.image : null)
+  return new Board(
+    id,
+    world,
+    settings,
+    storage,
+    power,
+    'image' in from ? from.image : null,
+    options.loader ?? 'verifying',
+  )
 }
 
 function settingsOf(

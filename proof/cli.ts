@@ -27,6 +27,11 @@ import type { SweepResult } from './sweep/result.ts'
 
 const shapeOptions: Readonly<Record<string, CommandOption>> = {
   pieces: { type: 'string', value: 'N', means: 'pieces of 4 KiB in each image (default 64)' },
+  loader: {
+    type: 'string',
+    value: 'KIND',
+    means: 'verifying, or record-only as on boards with a stock U-Boot (default verifying)',
+  },
   sector: { type: 'string', value: 'BYTES', means: 'what a disk writes whole: 512 or 4096 (default 4096)' },
 }
 
@@ -235,7 +240,11 @@ function shapeOf(input: CommandInput): StageOptions {
     numberOption(input, 'pieces', proofLimits.piecesMin, proofLimits.piecesMax) ?? proofLimits.pieces
   const sector = numberOption(input, 'sector', 512, 4096) ?? 4096
   if (sector !== 512 && sector !== 4096) raise('EB-USAGE', `--sector is 512 or 4096, not ${sector}`)
-  return { seed: 1, pieces, sectorBytes: sector }
+  const loader = input.values['loader'] ?? 'verifying'
+  if (loader !== 'verifying' && loader !== 'record-only') {
+    raise('EB-USAGE', `--loader is verifying or record-only, not ${loader}`)
+  }
+  return { seed: 1, pieces, sectorBytes: sector, loader }
 }
 
 export const commands: readonly Command[] = [sweep, swarm, replay]

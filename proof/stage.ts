@@ -5,6 +5,7 @@
 import { slotLimits } from '../core/limits.ts'
 import { roundUp } from '../core/units.ts'
 import { treeBytes } from '../images/release/verity.ts'
+import type { LoaderKind } from './board-facts.ts'
 import { type Publisher, pieceBytes, publisher } from './publisher.ts'
 import type { Scenario } from './scenario.ts'
 import type { Stage } from './scene.ts'
@@ -15,6 +16,7 @@ export interface StageOptions {
   /** Pieces of 4 KiB in each image; a scenario may need more. */
   readonly pieces: number
   readonly sectorBytes: 512 | 4096
+  readonly loader?: LoaderKind
 }
 
 /** What a world is made with, given a publisher. */
@@ -23,7 +25,7 @@ export type PartsFor = (publisher: Publisher) => WorldParts
 /** @param partsFor what the world is made with, given a publisher */
 export async function makeStage(
   { releases, piecesMin }: Pick<Scenario, 'releases' | 'piecesMin'>,
-  { seed, pieces: wanted, sectorBytes }: StageOptions,
+  { seed, pieces: wanted, sectorBytes, loader = 'verifying' }: StageOptions,
   partsFor: PartsFor,
 ): Promise<Stage> {
   const make = publisher(seed)
@@ -40,5 +42,5 @@ export async function makeStage(
     slotLimits.sealAreaBytes,
   )
   const parts = { ...partsFor(make), seed }
-  return { parts, releases: made, options: { slotBytes, sectorBytes } }
+  return { parts, releases: made, options: { slotBytes, sectorBytes, loader } }
 }

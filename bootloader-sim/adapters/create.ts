@@ -7,10 +7,9 @@
 import { cp, mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
-import { readRecord, writeRecord, writeStamp } from '../../core/boot-partition.ts'
-import type { BootRecord } from '../../core/boot-record.ts'
+import { writeFactoryRecord } from '../../core/boot-partition.ts'
 import { orThrow, raise } from '../../core/errors.ts'
-import { boardLimits, slotLimits } from '../../core/limits.ts'
+import { boardLimits } from '../../core/limits.ts'
 import { MiB, roundUp, safeName } from '../../core/units.ts'
 import { openFileSource } from '../../images/release/adapters/file-bytes.ts'
 import { openContainer } from '../../images/release/container.ts'
@@ -143,16 +142,7 @@ async function makeDisk(
   await writeSlot(release, { image, contentKey, seal, zeroed: true }, slot, progress)
   await slot.close()
   const boot = await openFileDevice({ path: disk, ...board.partitions.boot }, 'write')
-  const record: BootRecord = {
-    a: { ok: true, sv: factory.securityVersion, tries: slotLimits.committedTries },
-    b: { ok: false, sv: 0, tries: 0 },
-    floor: 0,
-    priority: 'a',
-    sequence: 0,
-    others: new Map(),
-  }
-  await writeStamp(boot, { floor: 0, priority: 'a' })
-  await writeRecord(boot, await writeRecord(boot, await readRecord(boot), record), record)
+  await writeFactoryRecord(boot, factory.securityVersion)
   await boot.close()
 }
 

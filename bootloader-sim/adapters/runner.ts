@@ -102,7 +102,12 @@ async function boardOn(
   const path = join(directory, boardPaths.trust)
   const trust = orThrow(decodeTrust(await readFile(path), path))
   const entropy = { bytes: (count: number) => randomBytes(count) }
-  const firmware = { sealKeys: trust.seal, verify: verifyNoble, sealImage: board.image }
+  const firmware = {
+    looks: 'verify' as const,
+    sealKeys: trust.seal,
+    verify: verifyNoble,
+    sealImage: board.image,
+  }
   return new Board(
     { hardware, clock: realClock, entropy, events: { emit: note } },
     { firmware, watchdogMs: board.watchdogMs, boots, lastConsole },

@@ -32,6 +32,7 @@ export function testKey(): TestKey {
 export const sealKey = testKey()
 
 export const firmware: Firmware = {
+  looks: 'verify',
   sealKeys: { keys: new Map([[sealKey.keyId, sealKey.raw]]), threshold: 1 },
   verify: verifyNoble,
   sealImage: 'rootfs',

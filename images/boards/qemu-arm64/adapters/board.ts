@@ -7,9 +7,9 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { readRecord, writeRecordTwice, writeStamp } from '../../../../core/boot-partition.ts'
+import { writeFactoryRecord } from '../../../../core/boot-partition.ts'
 import { orThrow, raise } from '../../../../core/errors.ts'
-import { boardLimits, qemuLimits, slotLimits } from '../../../../core/limits.ts'
+import { boardLimits, qemuLimits } from '../../../../core/limits.ts'
 import { bytesText, MiB, roundUp } from '../../../../core/units.ts'
 import { keyDirectory } from '../../../../keys/adapters/key-directory.ts'
 import { verifyEd25519 } from '../../../../keys/verify-node.ts'
@@ -156,15 +156,7 @@ async function putFactory(
   await writeSlot(release, { image, ...it, zeroed: true }, slot)
   await slot.close()
   const record = await openWindow(disk, layout.partitions.record)
-  await writeStamp(record, { floor: 0, priority: 'a' })
-  await writeRecordTwice(record, await readRecord(record), {
-    a: { ok: true, sv: release.manifest.securityVersion, tries: slotLimits.committedTries },
-    b: { ok: false, sv: 0, tries: 0 },
-    floor: 0,
-    priority: 'a',
-    sequence: 0,
-    others: new Map(),
-  })
+  await writeFactoryRecord(record, release.manifest.securityVersion)
   await record.close()
 }
 
