@@ -31,6 +31,7 @@ const families: Readonly<Record<string, Family>> = {
   rollout: () => import('./hub/cli/main.ts'),
   device: () => import('./device/cli.ts'),
   emulator: emulatorCommands,
+  qemu: () => import('./proof/boards/cli.ts'),
   console: () => import('./console/cli.ts'),
   doctor: () => import('./doctor/cli.ts'),
 }

@@ -317,6 +317,20 @@ export const flashLimits = {
   answerBytesMax: 256,
 } as const
 
+/** Stories on boards outside this process. */
+export const sceneLimits = {
+  /** Waiting for one thing on a board outside this process. */
+  waitMs: minutes(5),
+  pollMs: 100,
+  /** Of the boards in QEMU: from the initramfs to an agent that pets. */
+  watchdogMs: seconds(12),
+  loopWatchdogMs: seconds(4),
+  healthDeadlineMs: seconds(6),
+  rebootDelayMs: seconds(0.5),
+  /** One QEMU, whatever it does. */
+  lifeMs: minutes(15),
+} as const
+
 /** The demonstration. */
 export const demoLimits = {
   /** One command, such as building a release. */

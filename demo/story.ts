@@ -7,14 +7,8 @@ import { raise } from '../core/errors.ts'
 import { demoLimits } from '../core/limits.ts'
 import { otherSlot, type SlotId } from '../core/units.ts'
 import type { ReleaseView } from '../hub/http/views.ts'
-import {
-  type BoardStatus,
-  type DeviceView,
-  deviceId,
-  type Recipe,
-  type Stage,
-  until,
-} from './adapters/stage.ts'
+import { type DeviceView, until } from './adapters/desk.ts'
+import { type BoardStatus, deviceId, type Recipe, type Stage } from './adapters/stage.ts'
 import { type Chapter, sumSent } from './chapter.ts'
 
 export interface Narrator {

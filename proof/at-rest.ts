@@ -48,7 +48,8 @@ export function atRest({ world, board, observer }: Scene): boolean {
   return record[slot].ok ? committedRests(record, slot) : restsUncommitted(record, slot, journal, board)
 }
 
-function committedRests(record: BootRecord, slot: SlotId): boolean {
+/** The record is as a healthy boot of a committed slot leaves it. */
+export function committedRests(record: BootRecord, slot: SlotId): boolean {
   const other = record[otherSlot(slot)]
   return (
     record.priority === slot &&

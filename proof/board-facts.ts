@@ -34,6 +34,9 @@ export const initramfsMs = 1_000
  */
 export type LoaderKind = 'verifying' | 'record-only'
 
+/** `refused`: the slot was started by a loader that cannot verify, and what it started did not believe the slot. */
+export type BootSeen = BootOutcome | { readonly kind: 'refused'; readonly slot: SlotId; readonly why: string }
+
 export interface BoardOptions {
   readonly loader?: LoaderKind
   readonly slotBytes?: number
@@ -107,7 +110,7 @@ export interface SimBoard {
   /** Called at each log event of the agent. */
   onLog: (event: LogEvent) => void
   /** Called at each decision of the bootloader. */
-  onBoot: (outcome: BootOutcome) => void
+  onBoot: (outcome: BootSeen) => void
   /** Called when the power has gone and fate has decided. */
   onCrash: () => void
   /** Called when the agent is killed. */

@@ -162,7 +162,13 @@ export class Board implements SimBoard {
     const ports = { disks: mortal(this.#disks, alive), entropy: this.#entropy() }
     const outcome = await boot(ports, firmware)
     if (!alive()) return
-    this.onBoot(outcome)
+    const doubt =
+      outcome.kind === 'start' && this.#loader === 'record-only'
+        ? await this.#doubt(firmware, ports.disks, outcome.slot)
+        : null
+    if (!alive()) return
+    const refused = outcome.kind === 'start' && doubt !== null
+    this.onBoot(refused ? { kind: 'refused', slot: outcome.slot, why: doubt } : outcome)
     this.#trace = outcome.trace.map((it) => it.what).join('\n')
     const { clock } = this.#world.time
     if (outcome.kind === 'none') {
@@ -173,22 +179,22 @@ export class Board implements SimBoard {
     this.bootId = outcome.bootId
     this.#handOver = { slot: outcome.slot, bootId: outcome.bootId, bootMs: clock.monotonicMs() }
     this.#pet()
-    if (this.#loader === 'record-only' && !(await this.#believed(firmware, ports.disks, outcome.slot))) {
-      // The first program of the system verifies it; the try is the price.
-      if (alive()) clock.timer(initramfsMs, () => alive() && this.#reset())
+    if (refused) {
+      // The try is the price.
+      clock.timer(initramfsMs, () => alive() && this.#reset())
       return
     }
-    if (!alive()) return
     const says = behaviourOf(this.slots[outcome.slot].medium(0, 4096))
     this.#behaviour = this.behaves(outcome.slot, says)
     if (this.#behaviour !== 'hang' && this.#behaviour !== 'no agent') this.#startAgent()
   }
 
-  /** Rule 1, as the first program of the system sees it. */
-  async #believed(firmware: Firmware, disks: Disks, slot: SlotId): Promise<boolean> {
+  /** Why the first program of the system does not believe the slot that it was started from, or null. */
+  async #doubt(firmware: Firmware, disks: Disks, slot: SlotId): Promise<string | null> {
     const record = currentRecord(await readRecord(this.bootDisk))
     const floor = Math.max(record?.floor ?? 0, (await readStamp(this.bootDisk))?.floor ?? 0)
-    return (await verifySlot(disks, { ...firmware, looks: 'verify' }, slot, floor)).verified
+    const verdict = await verifySlot(disks, { ...firmware, looks: 'verify' }, slot, floor)
+    return verdict.verified ? null : verdict.why
   }
 
   cutAt(n: number, time: CutTime, leftover: Leftover | readonly Fate[]): void {

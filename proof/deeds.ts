@@ -7,6 +7,7 @@ import { present, unreachable } from '../core/assert.ts'
 import { bootPartition, encodeRecord, withSlot } from '../core/boot-record.ts'
 import { slotLimits } from '../core/limits.ts'
 import { seededRandom } from '../core/prng.ts'
+import { blockBytes } from '../core/units.ts'
 import { type Desired, encodeMessage } from '../core/wire/messages.ts'
 import { deviceTopic } from '../core/wire/topics.ts'
 import { sealOffset } from '../images/release/slot-layout.ts'
@@ -52,10 +53,11 @@ export async function perform(scene: Scene, deed: Deed, stage: Stage): Promise<v
       return observer.planted('misbehaves', deed.slot)
     case 'rot': {
       const disk = board.slots[deed.slot]
+      observer.planted('rot', deed.slot)
+      if (deed.where === 'head') return disk.plant(0, new Uint8Array(blockBytes))
       const tree = releaseOf(stage, 'factory').image.length
       const place = { image: rottenByte, tree: tree + rottenTreeByte, seal: sealOffset(disk.sizeBytes) }
-      disk.rot(place[deed.where])
-      return observer.planted('rot', deed.slot)
+      return disk.rot(place[deed.where])
     }
     case 'lose':
       return lose(scene, deed.what)

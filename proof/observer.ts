@@ -3,12 +3,12 @@
  * Promise: looks on only; the first violation is kept with the moment at which it was seen.
  * Leaves to others: what follows from a violation (sweep, swarm).
  */
-import type { BootOutcome } from '../bootloader-sim/bootloader.ts'
+
 import type { LogEvent } from '../core/ports.ts'
 import type { SlotId } from '../core/units.ts'
 import { type Desired, decodeAck, decodeDesired, type Status } from '../core/wire/messages.ts'
 import { deviceTopic } from '../core/wire/topics.ts'
-import type { SimBoard } from './board-facts.ts'
+import type { BootSeen, SimBoard } from './board-facts.ts'
 import type { AnyChecker, Facts, Happening, Planted } from './checkers/checker.ts'
 import { journalReader } from './journal-reader.ts'
 import type { MadeRelease } from './publisher.ts'
@@ -111,7 +111,7 @@ function attach(world: World, board: SimBoard, tell: (it: Happening) => void): v
     else if (name.startsWith('files rename ')) tell({ kind: 'rename', from: name.slice(13) })
     else if (name === 'files syncDir') tell({ kind: 'synced' })
   }
-  board.onBoot = (outcome: BootOutcome) => tell({ kind: 'boot', outcome })
+  board.onBoot = (outcome: BootSeen) => tell({ kind: 'boot', outcome })
   board.onCrash = () => tell({ kind: 'cut' })
   board.onKill = () => tell({ kind: 'killed' })
   board.onLog = (event: LogEvent) => tell({ kind: 'logged', event })

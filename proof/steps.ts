@@ -35,6 +35,13 @@ export type Left = v.InferOutput<typeof left>
 /** Files of a release at the hub. */
 const file = v.picklist(['manifest', 'index', 'blob'])
 
+const cut = {
+  operation: pattern,
+  nth: v.optional(count, 0),
+  when: v.optional(v.picklist(['before', 'after']), 'before'),
+  left: v.optional(left, 'lost'),
+}
+
 const deeds = [
   /** The hub wishes the release for the board. */
   v.strictObject({
@@ -53,14 +60,15 @@ const deeds = [
   /** The broker delivers the retained wish once more, or an older one: the first of the story. */
   v.strictObject({ do: v.literal('redeliver'), wish: v.optional(v.picklist(['newest', 'first']), 'newest') }),
 
-  /** The next operation on storage, or message to the hub, whose name matches loses its power; it comes back at once, or not. */
+  /**
+   * The next operation on storage, or message to the hub, whose name matches loses its power; it comes back at once,
+   * or not. `next`: further cuts, each counted from the one before it.
+   */
   v.strictObject({
     do: v.literal('cut-at'),
-    operation: pattern,
-    nth: v.optional(count, 0),
-    when: v.optional(v.picklist(['before', 'after']), 'before'),
-    left: v.optional(left, 'lost'),
+    ...cut,
     stays: v.optional(v.picklist(['on', 'off']), 'on'),
+    next: v.optional(v.array(v.strictObject(cut)), []),
   }),
   v.strictObject({ do: v.literal('power-cycle'), left: v.optional(left, 'lost') }),
   v.strictObject({ do: v.literal('power'), is: v.picklist(['on', 'off']), left: v.optional(left, 'lost') }),
@@ -68,8 +76,8 @@ const deeds = [
   /** From the next boot on the system in that slot behaves so, whatever its image says; null: as it says. */
   v.strictObject({ do: v.literal('behave'), slot, as: v.nullable(behaviour) }),
 
-  /** One bit of what lies there is another. */
-  v.strictObject({ do: v.literal('rot'), slot, where: v.picklist(['image', 'tree', 'seal']) }),
+  /** One bit of what lies there is another; of the `head` nothing is left: there is no file system and no kernel. */
+  v.strictObject({ do: v.literal('rot'), slot, where: v.picklist(['image', 'tree', 'seal', 'head']) }),
   v.strictObject({
     do: v.literal('lose'),
     what: v.picklist(['record-0', 'record-1', 'newest-record', 'record', 'stamp']),
@@ -156,6 +164,11 @@ export const step = v.variant('do', [
   }),
 ])
 export type Step = v.InferOutput<typeof step>
+/** The plan when that cut has come, or null. */
+export function nextCut(it: StepOf<'cut-at'>): StepOf<'cut-at'> | null {
+  const [first, ...rest] = it.next
+  return first === undefined ? null : { ...it, ...first, next: rest }
+}
 export type StepOf<Word extends Step['do']> = Extract<Step, { do: Word }>
 
 function isPattern(text: string): boolean {

@@ -9,7 +9,7 @@ import { parseDeviceTopic } from '../core/wire/topics.ts'
 import { bend } from './answers.ts'
 import type { Conditions } from './conditions.ts'
 import type { Scene, Stage, Story } from './scene.ts'
-import type { Left, StepOf } from './steps.ts'
+import { type Left, nextCut, type StepOf } from './steps.ts'
 import { tampered } from './tampering.ts'
 
 /** More than a crash ever leaves pending. */
@@ -77,18 +77,22 @@ export function wireFaults({ world, board, story }: Scene): void {
 }
 
 /** Plans the cut that the story waits for. */
-export function planCut({ board, story }: Scene): void {
+export function planCut({ board, story }: Pick<Scene, 'board' | 'story'>): void {
   const { cut } = story.state.conditions
   if (cut === null) return
   const pattern = new RegExp(cut.operation)
-  const stays = cut.stays === 'off'
-  board.onCut = () => (stays ? 'stay off' : undefined)
+  const next = nextCut(cut)
+  const stays = cut.stays === 'off' && next === null
+  board.onCut = () => {
+    if (next !== null) planCut({ board, story })
+    return stays ? 'stay off' : undefined
+  }
   board.cutWhen(
     (name) => {
       const now: StepOf<'cut-at'> | null = story.state.conditions.cut
       if (now === null || !pattern.test(name)) return false
       const comes = now.nth === 0
-      change(story, comes ? { cut: null, off: stays } : { cut: { ...now, nth: now.nth - 1 } })
+      change(story, comes ? { cut: next, off: stays } : { cut: { ...now, nth: now.nth - 1 } })
       return comes
     },
     cut.when,

@@ -7,7 +7,8 @@
 import { boardLimits, machineLimits } from '../../core/limits.ts'
 
 export interface ConsoleLog {
-  feed(bytes: Uint8Array): void
+  /** @returns the lines that have ended with it */
+  feed(bytes: Uint8Array): readonly string[]
   /** What is kept, oldest first, with the line that has not ended, such as a prompt. */
   lines(): readonly string[]
   /** Lines that are no longer kept. */
@@ -51,8 +52,10 @@ export function consoleLog(linesMax: number = machineLimits.consoleLinesKept): C
     feed(bytes) {
       const parts = `${open}${visible(decoder.decode(bytes, { stream: true }))}`.split('\n')
       open = parts.pop() ?? ''
-      for (const part of parts) end(cutOff(part))
+      const lines = parts.map(cutOff)
+      for (const it of lines) end(it)
       open = cutOff(open)
+      return lines
     },
     lines: () => (open === '' ? kept.slice() : [...kept, open]),
     dropped: () => dropped,

@@ -30,6 +30,8 @@ export interface PlannedCut {
   readonly skip: number
   /** Only operations that touch one of these bytes count. */
   readonly touching?: ByteRange
+  /** Only operations that this is true of count. */
+  readonly matching?: (operation: DiskOperation) => boolean
   /** `inside`: of a write, fate says what is there of it, also when it was to be durable at once. */
   readonly time: CutTime | 'inside'
 }
@@ -178,7 +180,8 @@ export function nbdDisk({ name, medium, sectorBytes, cacheBytesMax }: DiskOption
   return it
 }
 
-function counted({ at, touching }: PlannedCut, operation: DiskOperation): boolean {
+function counted({ at, touching, matching }: PlannedCut, operation: DiskOperation): boolean {
   const kind = at === 'any' || (at === 'flush' ? operation.kind === 'flush' : changes(operation))
-  return kind && (touching === undefined || touches(operation, touching))
+  if (!kind || (touching !== undefined && !touches(operation, touching))) return false
+  return matching === undefined || matching(operation)
 }

@@ -8,19 +8,18 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { askBoard } from '../../bootloader-sim/adapters/control.ts'
 import { type BadLink, openLink } from '../../bootloader-sim/adapters/link.ts'
 import { boardPaths, decodeBoard } from '../../bootloader-sim/board-file.ts'
 import { present } from '../../core/assert.ts'
 import { raise } from '../../core/errors.ts'
-import { demoLimits } from '../../core/limits.ts'
 import { seededRandom } from '../../core/prng.ts'
 import { MiB, type SlotId } from '../../core/units.ts'
 import type { UpdateState } from '../../core/wire/messages.ts'
-import { type HubClient, openHubClient } from '../../hub/adapters/api-client.ts'
+import type { HubClient } from '../../hub/adapters/api-client.ts'
 import type { Sent } from '../chapter.ts'
 import type { Children, Service } from './children.ts'
+import { type DeviceView, openDesk, until } from './desk.ts'
 
 export const deviceId = 'board-1'
 
@@ -47,23 +46,6 @@ export interface ExecutableFacts {
   readonly device: string
   readonly sha256: string
   readonly inSlot: boolean
-}
-
-/** What the hub knows of the device; the part that the story needs. */
-export interface DeviceView {
-  readonly drift: string
-  readonly running: { readonly release: string; readonly version: string } | null
-  readonly notice: { readonly code: string; readonly what: string; readonly atMs: number } | null
-  readonly attempt: {
-    readonly rollout: string
-    readonly state: string
-    readonly code: string | null
-    readonly what: string | null
-  } | null
-  readonly evidences: readonly {
-    readonly code: string | null
-    readonly evidence: { readonly check?: string; readonly output?: string; readonly console?: string }
-  }[]
 }
 
 export interface Stage {
@@ -120,11 +102,17 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   )
   const build = builder(options)
   const factory = build({ version: 1, flags: [] })
-  const hub = await startHub(options, services, log.sent)
+  const desk = await openDesk({
+    directory,
+    children,
+    trust: at('hub-trust.json'),
+    onSent: (it) => log.sent.push(it),
+  })
+  const { hub } = desk
   const httpLink = await bendTo(hub.file.url, options.rate)
   const mqttLink = await bendTo(hub.file.mqtt, null)
   const links = [httpLink, mqttLink]
-  await everboot(['devices', 'add', deviceId, '--out', at('device.json'), '--hub', at('hub')])
+  await desk.addDevice(deviceId, at('device.json'))
   await throughLinks(at('device.json'), httpLink.port, mqttLink.port)
   const boardArgs = ['--release', await factory, '--keys', at('keys'), '--identity', at('device.json')]
   await everboot(['emulator', 'create', at('board'), ...boardArgs, '--watchdog-ms', '4000'])
@@ -140,13 +128,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     link: both(links),
     build,
     command: everboot,
-    async publish(file) {
-      const answer = await everboot(['publish', file, '--hub', at('hub')])
-      return String(answer['id'] ?? answer['release'])
-    },
-    async rollOut(release) {
-      await everboot(['rollout', 'create', '--release', release, '--device', deviceId, '--hub', at('hub')])
-    },
+    publish: desk.publish,
+    rollOut: (release) => desk.rollOut(release, deviceId),
     board: async () => (await askBoard(socket, { do: 'status' })) as unknown as BoardStatus,
     async killAgent() {
       await askBoard(socket, { do: 'kill', program: 'agent' })
@@ -154,25 +137,16 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     async reset() {
       await askBoard(socket, { do: 'reset' })
     },
-    device: () => hub.get<DeviceView>(`/v1/devices/${deviceId}`),
+    device: () => desk.device(deviceId),
     sent: log.sent,
     states: log.states,
     boots: log.boots,
     slotHash: (slot) => slotHash(at('board'), slot),
     async close() {
-      hub.close()
       for (const it of services.toReversed()) await it.stop()
+      await desk.close()
       for (const it of links) await it.close()
     },
-  }
-}
-
-/** @throws EverbootError EB-TIMEOUT */
-export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + demoLimits.waitMs
-  while (!(await condition())) {
-    if (performance.now() > end) raise('EB-TIMEOUT', `in ${demoLimits.waitMs / 1000} s not: ${what}`)
-    await sleep(demoLimits.pollMs)
   }
 }
 
@@ -213,25 +187,6 @@ function builder({ directory, children, prepareRoot }: StageOptions): (recipe: R
     made.set(recipe.version, making)
     return making
   }
-}
-
-async function startHub(
-  { directory, children }: StageOptions,
-  services: Service[],
-  sent: Sent[],
-): Promise<HubClient> {
-  let ready = false
-  const ports = ['--mqtt-port', '0', '--http-port', '0']
-  const trust = ['--trust', join(directory, 'hub-trust.json')]
-  const args = ['hub', 'serve', '--data', join(directory, 'hub'), ...trust, ...ports, '--json']
-  services.push(
-    children.service(args, (line, from) => {
-      if (from === 'out') ready = true
-      else if (line.includes('"blob-sent"')) sent.push(JSON.parse(line) as Sent)
-    }),
-  )
-  await until('the hub is ready', async () => ready)
-  return openHubClient(join(directory, 'hub'))
 }
 
 function startBoard(

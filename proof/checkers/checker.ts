@@ -5,12 +5,12 @@
  * believes.
  * Leaves to others: telling them what happens (../observer.ts), the invariants themselves (i01-….ts).
  */
-import type { BootOutcome } from '../../bootloader-sim/bootloader.ts'
+
 import type { LogEvent } from '../../core/ports.ts'
 import type { SlotId } from '../../core/units.ts'
 import type { Desired, Status } from '../../core/wire/messages.ts'
 import type { Journal } from '../../device/update/journal.ts'
-import type { SimBoard } from '../board-facts.ts'
+import type { BootSeen, SimBoard } from '../board-facts.ts'
 import type { MadeRelease } from '../publisher.ts'
 import type { Truth } from '../truth.ts'
 import type { World } from '../world.ts'
@@ -33,7 +33,7 @@ export type Happening =
   /** The names of files are durable as they are now. */
   | { readonly kind: 'synced' }
   /** The bootloader has decided; the record on the medium is the one after its decision. */
-  | { readonly kind: 'boot'; readonly outcome: BootOutcome }
+  | { readonly kind: 'boot'; readonly outcome: BootSeen }
   /** The power went, and came back with these media. */
   | { readonly kind: 'cut' }
   /** The agent was killed; the system runs on. */

@@ -16,7 +16,7 @@ export const someSlotBoots = checker<Damage>({
   on: {
     boot(damage, { outcome }, facts) {
       if (outcome.kind === 'none') nobodyStarted(damage, outcome.fault.what, facts)
-      else if (!damage.faulty[outcome.slot]) {
+      else if (outcome.kind === 'start' && !damage.faulty[outcome.slot]) {
         const { slot, seal } = outcome
         const held = excused(damage, slot) ? facts.truth.verifies(slot) : facts.truth.slot(slot)
         if (held?.manifest.id !== seal.releaseId) {

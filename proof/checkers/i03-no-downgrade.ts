@@ -14,7 +14,7 @@ export const noDowngrade = checker<number | null>({
     flush: (mark, { slot }, { truth }) => (slot === null ? markAfter(mark, truth) : mark),
     boot(mark, { outcome }, { truth, violated }) {
       const floor = markAfter(mark, truth)
-      if (outcome.kind === 'none') return floor
+      if (outcome.kind !== 'start') return floor
       const { slot, seal } = outcome
       // What really lies there counts as well as what the loader read.
       const held = truth.sealed(slot)?.manifest.securityVersion ?? seal.securityVersion

@@ -53,7 +53,7 @@ export function watch({ world, board }: Scene, into: Chronicle): void {
   }
   const boot = board.onBoot
   board.onBoot = (outcome) => {
-    into.note(outcome.kind === 'start' ? `boot ${outcome.slot} ${outcome.bootId}` : 'boot none')
+    into.note(outcome.kind === 'start' ? `boot ${outcome.slot} ${outcome.bootId}` : `boot ${outcome.kind}`)
     boot(outcome)
   }
   const log = board.onLog

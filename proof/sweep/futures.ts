@@ -54,9 +54,14 @@ export async function pointsOf({
   return { points: points(), violation: violationOf(scene, wrong) }
 }
 
-/** A running board that has played what comes before the story. */
-export async function preparedScene({ prepare }: Scenario, stage: Stage): Promise<Scene> {
+/** A running board that has played what comes before the story. @param begin told of the scene before its first boot */
+export async function preparedScene(
+  { prepare }: Scenario,
+  stage: Stage,
+  begin: (scene: Scene) => void = () => {},
+): Promise<Scene> {
   const scene = await firstScene(stage)
+  begin(scene)
   await scene.board.powerOn()
   const ready =
     (await comesToRest(scene)) && (await play(scene, prepare, stage)) && (await comesToRest(scene))

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BoardFile, boardPaths } from '../../bootloader-sim/board-file.ts'
 import { bootPartition } from '../../core/boot-record.ts'
-import { until } from '../../demo/adapters/stage.ts'
+import { until } from '../../demo/adapters/desk.ts'
 import { cannotRun, openRig, type Rig } from './rig.ts'
 
 function run(program: string, ...args: string[]): string {

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MiB } from '../../core/units.ts'
-import { until } from '../../demo/adapters/stage.ts'
+import { until } from '../../demo/adapters/desk.ts'
 import { sumSent } from '../../demo/chapter.ts'
 import { cannotRun, openRig, type Rig } from './rig.ts'
 

@@ -14,6 +14,8 @@ export interface MachineConsole {
    * @throws EverbootError EB-TIMEOUT or EB-QEMU, with the last lines
    */
   waitFor(pattern: RegExp, timeoutMs: number): Promise<string>
+  /** Told of each line when it has ended. */
+  onLine: (line: string) => void
   /** Types. */
   send(text: string): void
 }
@@ -25,14 +27,15 @@ export function openConsole(socket: Socket, ended: Promise<string>): MachineCons
   const log = consoleLog()
   const listeners = new Set<() => void>()
   socket.on('data', (bytes) => {
-    log.feed(bytes)
-    for (const it of [...listeners]) it()
+    for (const line of log.feed(bytes)) it.onLine(line)
+    for (const listener of [...listeners]) listener()
   })
   socket.on('error', () => {})
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
   const words = (): string => JSON.stringify(log.lines().slice(-lastLines).join('\n'))
-  return {
+  const it: MachineConsole = {
     log,
+    onLine: () => {},
     waitFor: (pattern, timeoutMs) =>
       new Promise((resolve, reject) => {
         let seen = 0
@@ -63,4 +66,5 @@ export function openConsole(socket: Socket, ended: Promise<string>): MachineCons
       }),
     send: (text) => void socket.write(text),
   }
+  return it
 }

@@ -1,0 +1,119 @@
+/**
+ * `everboot qemu test | up`: stories on boards in QEMU, and a board in QEMU to play with.
+ * Leaves to others: everything but options and printing.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { needQemu } from '../../bootloader-sim/qemu/adapters/find-program.ts'
+import { present } from '../../core/assert.ts'
+import { type Command, type CommandInput, flagOption } from '../../core/command.ts'
+import { exitStatus, faultOf, faultText } from '../../core/errors.ts'
+import { children } from '../../demo/adapters/children.ts'
+import { boardTools, ensureHostTools } from '../../images/build/adapters/host-tools.ts'
+import { rememberingParts } from '../adapters/parts.ts'
+import { openScenario } from '../adapters/scenario-files.ts'
+import { loopKit } from './adapters/loop-kit.ts'
+import { qemuKit } from './adapters/qemu-kit.ts'
+import { openWorkshop } from './adapters/workshop.ts'
+import { difference, type Outcome } from './outcome.ts'
+import { expectedOutcome, loaderOf, storyNames } from './stories.ts'
+
+interface Played {
+  readonly story: string
+  readonly boots: string
+  readonly attempts: readonly string[]
+  readonly seconds: number
+  /** In words what came out otherwise than on the simulated board, or null. */
+  readonly otherwise: string | null
+}
+
+const test: Command = {
+  name: 'qemu test',
+  summary: 'Play stories on real boards in QEMU: updates, fallbacks, power cuts',
+  positionals: '[STORY]…',
+  positionalsMin: 0,
+  positionalsMax: 100,
+  options: {
+    loop: { type: 'boolean', means: 'on emulated boards with loop devices instead' },
+    console: { type: 'boolean', means: 'show the consoles of the boards' },
+    keep: { type: 'boolean', means: 'leave keys, hub, releases and boards where they are' },
+  },
+  notes: `A story is a scenario of everboot emulator sweep, or a file. Without one: ${storyNames.join(', ')}.
+Each is played on the simulated board too, and must come to the same: slot of each boot, every byte of record and
+stamp after each boot, outcome of each wish. Ends with 6 when one does not. As root on Debian it installs what is missing.`,
+  run: runTest,
+}
+
+export const commands: readonly Command[] = [test]
+
+async function runTest(input: CommandInput): Promise<number> {
+  const { io, positionals } = input
+  const kind = flagOption(input, 'loop') ? 'loop' : 'qemu'
+  const { installed } = await ensureHostTools(
+    [...(kind === 'qemu' ? boardTools : []), 'mkfs.ext4', 'debugfs'],
+    {
+      install: true,
+    },
+  )
+  if (installed.length > 0) io.err(`installed: ${installed.join(', ')}`)
+  if (kind === 'qemu') await needQemu()
+  const names = positionals.length === 0 ? storyNames : positionals
+  const scenarios = await Promise.all(names.map(async (it) => (await openScenario(it)).scenario))
+  const directory = await mkdtemp(join(tmpdir(), 'everboot-'))
+  const entry = children(present(process.argv[1], 'path of the program'))
+  const began = performance.now()
+  const seconds = (): number => (performance.now() - began) / 1000
+  const say = (line: string): void => io.err(`${seconds().toFixed(1).padStart(6)} s  ${line}`)
+  const shop = await openWorkshop({
+    directory,
+    kit: kind === 'qemu' ? qemuKit : loopKit(entry),
+    children: entry,
+    boards: scenarios.length,
+    say,
+    onLine: flagOption(input, 'console') ? (line) => io.err(`          | ${line}`) : () => {},
+  })
+  const played: Played[] = []
+  try {
+    for (const scenario of scenarios) {
+      io.interrupted.throwIfAborted()
+      say(`story ${scenario.name}: ${scenario.about}`)
+      const from = seconds()
+      const expected = await expectedOutcome(scenario, loaderOf[kind], rememberingParts)
+      const came = await shop.play(scenario).catch((caught: unknown) => faultText(faultOf(caught)))
+      const one = judged(scenario.name, expected, came, seconds() - from)
+      played.push(one)
+      say(`= ${line(one)}`)
+    }
+  } finally {
+    await shop.close()
+    if (!flagOption(input, 'keep')) await rm(directory, { recursive: true, force: true })
+    else io.err(`everything of it: ${directory}`)
+  }
+  const failed = played.filter((it) => it.otherwise !== null)
+  if (input.json) io.out(JSON.stringify({ board: kind, stories: played, failed: failed.length }))
+  else {
+    for (const it of played) io.out(line(it))
+    io.out(
+      `${played.length - failed.length} of ${played.length} stories came to what the simulated board makes of them`,
+    )
+  }
+  return failed.length === 0 ? 0 : exitStatus.updateFailed
+}
+
+function judged(story: string, expected: Outcome, came: Outcome | string, seconds: number): Played {
+  const outcome = typeof came === 'string' ? null : came
+  return {
+    story,
+    boots: outcome?.boots.map(({ slot }) => slot).join('') ?? '',
+    attempts: outcome?.attempts ?? [],
+    seconds: Math.round(seconds * 10) / 10,
+    otherwise: typeof came === 'string' ? came : difference(came, expected),
+  }
+}
+
+function line({ story, boots, attempts, seconds, otherwise }: Played): string {
+  const time = `${seconds.toFixed(1)} s`.padStart(8)
+  const end = otherwise === null ? `boots ${boots}, ${attempts.join(', ')}` : `OTHERWISE: ${otherwise}`
+  return `${otherwise === null ? '✓' : '✗'} ${story.padEnd(28)} ${time}  ${end}`
+}
