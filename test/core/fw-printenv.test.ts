@@ -11,6 +11,7 @@ import { present } from '../../core/assert.ts'
 import { type BootRecord, decodeRecord, encodeRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
 import { ensureHostTools } from '../../images/build/adapters/host-tools.ts'
+import { recordLines } from './record-lines.ts'
 
 const run = promisify(execFile)
 const { recordCopyBytes, numberMax } = slotLimits
@@ -53,25 +54,6 @@ const anyRecord: fc.Arbitrary<BootRecord> = fc.record({
   others,
 })
 
-/** The lines that a reader of U-Boot environments should give for a record, sorted. */
-function lines(it: BootRecord): string[] {
-  const hexOf = {
-    floor: it.floor,
-    st_seq: it.sequence,
-    a_sv: it.a.sv,
-    b_sv: it.b.sv,
-    a_tries: it.a.tries,
-    b_tries: it.b.tries,
-  }
-  return [
-    ...Object.entries(hexOf).map(([key, value]) => `${key}=${value.toString(16)}`),
-    `a_ok=${it.a.ok ? 1 : 0}`,
-    `b_ok=${it.b.ok ? 1 : 0}`,
-    `st_pri=${it.priority}`,
-    ...[...it.others].map(([key, value]) => `${key}=${value}`),
-  ].sort()
-}
-
 /** Puts the records side by side into one file; what is zero stays a hole. */
 function lay(records: readonly BootRecord[]): void {
   const file = openSync(join(room, 'records'), 'w')
@@ -106,7 +88,7 @@ test(`fw_printenv reads ${batch * batches} random records as they were written`,
     fc.asyncProperty(fc.array(anyRecord, { minLength: batch, maxLength: batch }), async (records) => {
       lay(records)
       const halves = await Promise.all([told(0, batch / 2), told(batch / 2, batch)])
-      expect(halves.flat()).toEqual(records.map(lines))
+      expect(halves.flat()).toEqual(records.map(recordLines))
       compared += records.length
     }),
     { numRuns: batches, endOnFailure: true },
@@ -127,7 +109,7 @@ test('records that fw_setenv wrote are read back, whatever it put in which order
   const factory = new URL('../vectors/boot-record-factory.bin', import.meta.url)
   const property = fc.asyncProperty(anyRecord, async (it) => {
     await writeFile(copy, await readFile(factory))
-    await writeFile(script, `${lines(it).reverse().join('\n')}\n`)
+    await writeFile(script, `${recordLines(it).reverse().join('\n')}\n`)
     await run(setenv, ['-c', config, '-s', script])
     // An empty value means to `fw_setenv` that the key is to go.
     const kept = new Map([...it.others].filter(([, value]) => value !== ''))

@@ -20,7 +20,7 @@ export interface BootScriptPlan {
   readonly initramfs: string
   /** Words for the kernel besides `everboot.slot=…`. */
   readonly commandLine: string
-  /** `print` says what it would start and resets: for comparing the script with the table. */
+  /** `print` says what it would start and waits for a reset: for comparing the script with the table. */
   readonly act: 'boot' | 'print'
 }
 
@@ -47,6 +47,7 @@ const copyBlocks = blocks(slotLimits.recordCopyBytes)
 const numbers = ['a_sv', 'a_tries', 'b_sv', 'b_tries', 'floor', 'st_seq']
 /** What commands of the shell leave in the environment; none of it belongs into the record. */
 const foreign = ['eb_t', 'eb_at', 'filesize', 'fileaddr', 'bootargs', 'fdtcontroladdr', 'fdtaddr', extraWords]
+const wait = ['while true; do sleep 1; done']
 /** EVBT, SEAL, as little-endian words. */
 const sealMagic = ['54425645', '4c414553'] as const
 
@@ -235,7 +236,7 @@ function start(plan: BootScriptPlan, slot: SlotId): string[] {
     `ext4load virtio 0:${plan.partitions[slot]} ${address} ${file}`
   const act =
     plan.act === 'print'
-      ? [`echo "everboot: starts ${slot}"`, 'reset']
+      ? [`echo "everboot: starts ${slot}"`, ...wait]
       : [
           `if ${load(at.kernel, plan.kernel)} && ${load(at.initramfs, plan.initramfs)}; then`,
           `env import -t ${at.kept}`,
@@ -251,11 +252,10 @@ function start(plan: BootScriptPlan, slot: SlotId): string[] {
 }
 
 function stop(plan: BootScriptPlan): string[] {
-  const pause = plan.act === 'print' ? [] : [`sleep ${boardLimits.noSlotPauseMs / 1000}`]
   return [
     `if test \${eb_do} = stop; then`,
     'echo "everboot: no slot can be started"',
-    ...pause,
+    ...(plan.act === 'print' ? wait : [`sleep ${boardLimits.noSlotPauseMs / 1000}`]),
     'reset',
     'fi',
   ]
