@@ -113,7 +113,8 @@ class QemuInstance implements RealBoard {
     this.#disk.plan({
       at: 'any',
       skip: cut.nth,
-      time: cut.when,
+      // A write that is durable at once is left to fate too, as on the simulated disk before its flush.
+      time: cut.when === 'before' ? 'before' : 'inside',
       matching: (it) => {
         const name = this.#nameOf(it)
         return name !== null && pattern.test(name)
