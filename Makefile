@@ -4,7 +4,7 @@
 ARCH := $(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test coverage check format build bench soak sim-nightly clean
+.PHONY: help setup demo test qemu coverage check format build bench soak sim-nightly clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -29,6 +29,12 @@ demo: setup
 test: check
 	@node test/host-tools.ts
 	@vitest run $(TESTS)
+
+## make qemu    boards in QEMU: real U-Boot, kernel and agent through updates, fallbacks and power cuts
+qemu: setup
+	@node test/host-tools.ts
+	@node everboot.ts qemu test $(QEMU)
+	@vitest run --project whole test/live/qemu
 
 ## make coverage  every branch of the modules that decide what boots (make test includes it)
 coverage: setup

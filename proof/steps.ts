@@ -164,11 +164,6 @@ export const step = v.variant('do', [
   }),
 ])
 export type Step = v.InferOutput<typeof step>
-/** The plan when that cut has come, or null. */
-export function nextCut(it: StepOf<'cut-at'>): StepOf<'cut-at'> | null {
-  const [first, ...rest] = it.next
-  return first === undefined ? null : { ...it, ...first, next: rest }
-}
 export type StepOf<Word extends Step['do']> = Extract<Step, { do: Word }>
 
 function isPattern(text: string): boolean {

@@ -8,8 +8,9 @@ import { EverbootError, fault } from '../core/errors.ts'
 import { parseDeviceTopic } from '../core/wire/topics.ts'
 import { bend } from './answers.ts'
 import type { Conditions } from './conditions.ts'
+import { nextCut } from './next-cut.ts'
 import type { Scene, Stage, Story } from './scene.ts'
-import { type Left, nextCut, type StepOf } from './steps.ts'
+import type { Left, StepOf } from './steps.ts'
 import { tampered } from './tampering.ts'
 
 /** More than a crash ever leaves pending. */

@@ -45,14 +45,20 @@ export interface DeskOptions {
   readonly children: Children
   /** Trust that the hub checks uploads by. */
   readonly trust: string
+  /** 0: any that is free, as without it. */
+  readonly ports?: { readonly http: number; readonly mqtt: number }
   /** Told of each request of a release file. */
   readonly onSent?: (it: Sent) => void
 }
 
-export async function openDesk({ directory, children, trust, onSent }: DeskOptions): Promise<Desk> {
+export async function openDesk({ directory, children, trust, ports, onSent }: DeskOptions): Promise<Desk> {
   const data = join(directory, 'hub')
   let ready = false
-  const args = ['hub', 'serve', '--data', data, '--trust', trust, '--mqtt-port', '0', '--http-port', '0']
+  const { http, mqtt } = ports ?? { http: 0, mqtt: 0 }
+  const args = [
+    ...['hub', 'serve', '--data', data, '--trust', trust],
+    ...['--mqtt-port', `${mqtt}`, '--http-port', `${http}`],
+  ]
   const service = children.service([...args, '--json'], (line, from) => {
     if (from === 'out') ready = true
     else if (line.includes('"blob-sent"')) onSent?.(JSON.parse(line) as Sent)

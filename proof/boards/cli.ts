@@ -5,15 +5,18 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { needQemu } from '../../bootloader-sim/qemu/adapters/find-program.ts'
 import { present } from '../../core/assert.ts'
 import { type Command, type CommandInput, flagOption } from '../../core/command.ts'
-import { exitStatus, faultOf, faultText } from '../../core/errors.ts'
+import { exitStatus, faultOf, faultText, raise } from '../../core/errors.ts'
+import { sceneLimits } from '../../core/limits.ts'
 import { children } from '../../demo/adapters/children.ts'
 import { boardTools, ensureHostTools } from '../../images/build/adapters/host-tools.ts'
 import { rememberingParts } from '../adapters/parts.ts'
 import { openScenario } from '../adapters/scenario-files.ts'
 import { loopKit } from './adapters/loop-kit.ts'
+import { homeDevice, openQemuHome } from './adapters/qemu-home.ts'
 import { qemuKit } from './adapters/qemu-kit.ts'
 import { openWorkshop } from './adapters/workshop.ts'
 import { difference, type Outcome } from './outcome.ts'
@@ -45,7 +48,56 @@ stamp after each boot, outcome of each wish. Ends with 6 when one does not. As r
   run: runTest,
 }
 
-export const commands: readonly Command[] = [test]
+const up: Command = {
+  name: 'qemu up',
+  summary: 'Run a hub and a real board in QEMU, to push updates to and to pull the plug of',
+  positionals: '[DIR]',
+  positionalsMin: 0,
+  positionalsMax: 1,
+  options: {},
+  notes: `DIR (default ./everboot-qemu) gets keys, hub, two releases, disk and flash of the board; the next time it goes
+on where it was. Runs until interrupted.`,
+  run: runUp,
+}
+
+export const commands: readonly Command[] = [test, up]
+
+async function runUp(input: CommandInput): Promise<number> {
+  const { io, positionals } = input
+  const { installed } = await ensureHostTools([...boardTools, 'mkfs.ext4'], { install: true })
+  if (installed.length > 0) io.err(`installed: ${installed.join(', ')}`)
+  await needQemu()
+  const [directory = './everboot-qemu'] = positionals
+  const entry = children(present(process.argv[1], 'path of the program'))
+  const show = (text: string): void => {
+    if (input.json) io.out(JSON.stringify({ event: 'console', line: text }))
+    else io.out(`[${homeDevice}] ${text}`)
+  }
+  const home = await openQemuHome(directory, entry, { say: (text) => io.err(text), onLine: show })
+  try {
+    const { url } = home.desk.hub.file
+    if (input.json) io.out(JSON.stringify({ event: 'up', directory, hub: url, again: home.again }))
+    else for (const text of whatNext(directory)) io.err(text)
+    await home.board.powerOn()
+    while (!io.interrupted.aborted) {
+      await sleep(sceneLimits.pollMs)
+      const broken = home.board.broken()
+      if (broken !== null) throw broken
+    }
+  } finally {
+    await home.close()
+  }
+  return 0
+}
+
+function whatNext(directory: string): readonly string[] {
+  return [
+    'hub and board run until Ctrl-C; in another terminal:',
+    `  everboot devices show ${homeDevice} --hub ${directory}/hub`,
+    `  everboot publish ${directory}/v2.ebr --hub ${directory}/hub`,
+    `  everboot rollout create --release demo@2 --all --wait --hub ${directory}/hub`,
+  ]
+}
 
 async function runTest(input: CommandInput): Promise<number> {
   const { io, positionals } = input
@@ -76,7 +128,7 @@ async function runTest(input: CommandInput): Promise<number> {
   const played: Played[] = []
   try {
     for (const scenario of scenarios) {
-      io.interrupted.throwIfAborted()
+      if (io.interrupted.aborted) raise('EB-CANCELLED', `interrupted before ${scenario.name}`)
       say(`story ${scenario.name}: ${scenario.about}`)
       const from = seconds()
       const expected = await expectedOutcome(scenario, loaderOf[kind], rememberingParts)

@@ -26,7 +26,8 @@ import type { QemuBoard } from '../../../images/boards/qemu-arm64/adapters/board
 import { type PartitionName, sectorBytes } from '../../../images/boards/qemu-arm64/layout.ts'
 import { claimedSeal } from '../../../images/release/seal.ts'
 import { sealOffset } from '../../../images/release/slot-layout.ts'
-import { type Left, nextCut, type StepOf } from '../../steps.ts'
+import { nextCut } from '../../next-cut.ts'
+import type { Left, StepOf } from '../../steps.ts'
 import { logEventIn } from '../console-event.ts'
 import { type BootSeen, newestIn, recordRanges, seenRecord } from '../outcome.ts'
 import type { RealBoard } from '../real-board.ts'
@@ -35,6 +36,8 @@ import { blockOfFile } from './file-block.ts'
 export interface QemuBoardRun {
   readonly board: Pick<QemuBoard, 'directory' | 'disk' | 'flash0' | 'flash1' | 'layout'>
   readonly forwards?: VirtBoard['forwards']
+  /** By the work of its processor: as a story wants it. Default. */
+  readonly clock?: VirtBoard['clock']
   /** Told of each line of the console. */
   readonly onLine: (line: string) => void
   /** QEMU is ended after so long, whatever happens. */
@@ -172,9 +175,9 @@ class QemuInstance implements RealBoard {
 
   async #start(): Promise<void> {
     const { directory, flash0, flash1 } = this.#run.board
-    const { forwards = [] } = this.#run
+    const { forwards = [], clock = 'work' } = this.#run
     const disks = [this.#server.socketPath]
-    const virt = { clock: 'work' as const, memoryMiB, firmware: flash0, environment: flash1, disks, forwards }
+    const virt = { clock, memoryMiB, firmware: flash0, environment: flash1, disks, forwards }
     const machine = await startMachine({
       directory,
       command: (wires) => virtCommand(virt, wires),

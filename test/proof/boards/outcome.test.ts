@@ -1,3 +1,4 @@
+/** What is compared between boards: bytes of records, boots, wishes. */
 import { describe, expect, it } from 'vitest'
 import { writeFactoryRecord } from '../../../core/boot-partition.ts'
 import { bootPartition } from '../../../core/boot-record.ts'

@@ -1,3 +1,4 @@
+/** The stories that boards of every kind play, and which scenarios are such. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { rememberingParts } from '../../../proof/adapters/parts.ts'
