@@ -34,6 +34,8 @@ export const releaseLimits = {
 /** Files of keys. */
 export const keyLimits = {
   keyFileBytesMax: 64 * KiB,
+  /** The largest kind but one that bootloaders know. */
+  bootKeyBits: 3072,
   devicesMax: releaseLimits.wrapsMax,
 } as const
 

@@ -89,6 +89,9 @@ export const qemuLimits = {
   watchdogMs: seconds(30),
   /** Words for the kernel besides the board's own: a command of U-Boot takes sixteen. */
   kernelWordsMax: 8,
+  /** What is loaded of a slot or of the loader's partition: below the next thing in memory. */
+  kernelImageBytesMax: 96 * MiB,
+  scriptImageBytesMax: MiB,
 } as const
 
 /** The bad line for demos, benches and tests. */

@@ -4,7 +4,7 @@
  * Leaves to others: the directory itself (adapters/key-directory.ts).
  */
 import { type Command, type CommandInput, listOption, requiredOption } from '../core/command.ts'
-import { addDeviceKey, createKeyDirectory, keyDirectory } from './adapters/key-directory.ts'
+import { addBootKey, addDeviceKey, createKeyDirectory, keyDirectory } from './adapters/key-directory.ts'
 
 const init: Command = {
   name: 'keys init',
@@ -37,6 +37,24 @@ const device: Command = {
     await addDeviceKey(directory, id)
     if (input.json) input.io.out(JSON.stringify({ keys: directory, device: id }))
     else input.io.out(`${directory} has a wrapping key for ${id}`)
+    return 0
+  },
+}
+
+const boot: Command = {
+  name: 'keys boot',
+  summary: 'Make the key that bootloaders trust, for boards with signed boot',
+  positionals: '',
+  positionalsMin: 0,
+  positionalsMax: 0,
+  options: { keys: { type: 'string', value: 'DIR', means: 'the key directory' } },
+  notes: 'Its public half is built into boards and cannot be changed by an update: keep the file.',
+  async run(input) {
+    const directory = requiredOption(input, 'keys')
+    await addBootKey(directory)
+    const { file, bits } = await keyDirectory(directory).bootKey()
+    if (input.json) input.io.out(JSON.stringify({ keys: directory, file, bits }))
+    else input.io.out(`${file} is an RSA key of ${bits} bits`)
     return 0
   },
 }
@@ -84,4 +102,4 @@ function publicHalf(signer: { readonly keyId: string }): { type: string; keyId: 
   return { type: 'ed25519', keyId: signer.keyId }
 }
 
-export const commands: readonly Command[] = [init, device, show]
+export const commands: readonly Command[] = [init, device, boot, show]

@@ -21,6 +21,8 @@ export interface VirtBoard {
   /** Flash images of 64 MiB: firmware, and its environment or null. */
   readonly firmware: string
   readonly environment: string | null
+  /** A device tree with keys that the firmware demands: then nothing that runs may change the flash. */
+  readonly deviceTree?: string | null
   /** Unix sockets of NBD servers, in the order of the guest's disks. */
   readonly disks: readonly string[]
   /** Ports of this machine that lead to ports of the guest. */
@@ -50,6 +52,8 @@ export function wireArguments({ serial, monitor }: Wires): readonly string[] {
 /** @returns the whole command */
 export function virtCommand(board: VirtBoard, wires: Wires): readonly string[] {
   const flash = [board.firmware, ...(board.environment === null ? [] : [board.environment])]
+  const deviceTree = board.deviceTree ?? null
+  const flashForm = `if=pflash,format=raw${deviceTree === null ? '' : ',readonly=on'}`
   const forwards = (board.forwards ?? []).map(
     (it) => `,hostfwd=tcp:127.0.0.1:${it.hostPort}-:${it.guestPort}`,
   )
@@ -58,7 +62,8 @@ export function virtCommand(board: VirtBoard, wires: Wires): readonly string[] {
     ...['-m', `${board.memoryMiB}`],
     // Two nanoseconds for an instruction: about what an idle machine emulates.
     ...(board.clock === 'work' ? ['-icount', 'shift=1,sleep=on,align=off'] : []),
-    ...flash.flatMap((path) => ['-drive', `if=pflash,format=raw,file=${escaped(path)}`]),
+    ...flash.flatMap((path) => ['-drive', `${flashForm},file=${escaped(path)}`]),
+    ...(deviceTree === null ? [] : ['-dtb', deviceTree]),
     ...board.disks.flatMap((path, n) => diskArguments(path, n)),
     ...['-netdev', `user,id=net0${forwards.join('')}`, '-device', 'virtio-net-pci,netdev=net0,romfile='],
     ...wireArguments(wires),

@@ -1,11 +1,11 @@
 /**
  * The key directory of a publisher: `release.key.pem`, `seal.key.pem`, `seal-2.key.pem`, `rsa.key.pem`,
- * `trust.json`, `devices/ID.kek`.
+ * `trust.json`, `devices/ID.kek`; for boards whose bootloader checks the kernel, `boot.key.pem`.
  * Promise: a key that is missing, damaged, of the wrong kind or readable by others is refused (EB-KEY), never
  * worked around; nothing that exists is overwritten; a directory comes to be whole or not at all.
  * Leaves to others: signing (signer.ts), what devices trust (trust.ts).
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { lstat, mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { present } from '../../core/assert.ts'
@@ -20,9 +20,16 @@ const files = {
   seal: 'seal.key.pem',
   nextSeal: 'seal-2.key.pem',
   rsa: 'rsa.key.pem',
+  boot: 'boot.key.pem',
   trust: 'trust.json',
   devices: 'devices',
 } as const
+
+/** The key that bootloaders trust; programs of the bootloader's own read the file. */
+export interface BootKey {
+  readonly file: string
+  readonly bits: number
+}
 
 /** Keys are read when they are asked for. Every method throws EverbootError EB-KEY. */
 export interface KeyDirectory {
@@ -32,6 +39,7 @@ export interface KeyDirectory {
   /** The seal key to change to; bootloaders trust it already. */
   nextSealSigner(): Promise<KeySigner>
   rsaSigner(): Promise<PssSigner>
+  bootKey(): Promise<BootKey>
   trust(): Promise<Trust>
   /** Sorted ids of the devices that have a wrapping key. */
   deviceIds(): Promise<readonly string[]>
@@ -53,6 +61,7 @@ export function keyDirectory(path: string): KeyDirectory {
     async rsaSigner() {
       return orThrow(pssSigner((await readSecret(at(files.rsa))).toString('utf8'), at(files.rsa)))
     },
+    bootKey: () => readBootKey(at(files.boot)),
     trust: () => readTrust(at(files.trust)),
     deviceIds: () => listDevices(at(files.devices)),
     async wrappingKey(deviceId) {
@@ -98,6 +107,30 @@ export async function addDeviceKey(path: string, deviceId: string): Promise<void
   await writeSecret(join(directory, `${deviceId}.kek`), `${randomBytes(32).toString('hex')}\n`)
 }
 
+/**
+ * Adds the key that bootloaders are to trust: it is built into boards, so it is made once and kept.
+ * @throws EverbootError EB-CONFLICT when there is one
+ */
+export async function addBootKey(path: string): Promise<void> {
+  await readTrust(join(path, files.trust))
+  await writeSecret(join(path, files.boot), rsaPem(keyLimits.bootKeyBits))
+}
+
+async function readBootKey(file: string): Promise<BootKey> {
+  const pem = await readSecret(file)
+  const { bootKeyBits: least } = keyLimits
+  const todo = 'make one: everboot keys boot --keys DIR'
+  let bits: number | undefined
+  try {
+    const key = createPrivateKey(pem)
+    bits = key.asymmetricKeyType === 'rsa' ? key.asymmetricKeyDetails?.modulusLength : undefined
+  } catch (cause) {
+    raise('EB-KEY', `${file} is not a private key`, { todo, cause })
+  }
+  if (bits === least || bits === 4096) return { file, bits }
+  return raise('EB-KEY', `${file} is not an RSA key of ${least} or 4096 bits`, { todo })
+}
+
 /** Reads the public half of a publisher's keys. @throws EverbootError EB-KEY */
 export async function readTrust(file: string): Promise<Trust> {
   return orThrow(decodeTrust(await readSmall(file, false), file))
@@ -106,7 +139,7 @@ export async function readTrust(file: string): Promise<Trust> {
 async function fill(room: string, deviceIds: ReadonlySet<string>): Promise<void> {
   const pem = (): string =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-  const texts = { release: pem(), seal: pem(), nextSeal: pem(), rsa: rsaPem() }
+  const texts = { release: pem(), seal: pem(), nextSeal: pem(), rsa: rsaPem(2048) }
   for (const name of ['release', 'seal', 'nextSeal', 'rsa'] as const) {
     await writeSecret(join(room, files[name]), texts[name])
   }
@@ -129,8 +162,8 @@ async function fill(room: string, deviceIds: ReadonlySet<string>): Promise<void>
   for (const id of deviceIds) await addDeviceKey(room, id)
 }
 
-function rsaPem(): string {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 65537 })
+function rsaPem(modulusLength: number): string {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 65537 })
   return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
 }
 

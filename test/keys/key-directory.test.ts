@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { faultOf } from '../../core/errors.ts'
 import {
+  addBootKey,
   addDeviceKey,
   createKeyDirectory,
   keyDirectory,
@@ -178,4 +179,21 @@ test('the commands make, extend and show keys and print no secret', async () => 
   expect((await runCommand(commands, ['keys', 'init'])).code).toBe('EB-USAGE')
   await chmod(join(keys, 'seal.key.pem'), 0o644)
   expect((await runCommand(commands, ['keys', 'show', keys])).code).toBe('EB-KEY')
+})
+
+test('the key of bootloaders is made once, and only RSA of a size that they know is taken', async () => {
+  await createKeyDirectory(keys, [])
+  const file = join(keys, 'boot.key.pem')
+  expect(await codeOf(keyDirectory(keys).bootKey())).toBe('EB-KEY')
+  const { status } = await runCommand(commands, ['keys', 'boot', '--keys', keys])
+  expect(status).toBe(0)
+  expect(await keyDirectory(keys).bootKey()).toEqual({ file, bits: 3072 })
+  expect(await modeOf(file)).toBe('600')
+  expect(await codeOf(addBootKey(keys))).toBe('EB-CONFLICT')
+  for (const other of ['release.key.pem', 'rsa.key.pem']) {
+    await writeFile(file, await readFile(join(keys, other)))
+    expect(await codeOf(keyDirectory(keys).bootKey()), other).toBe('EB-KEY')
+  }
+  await writeFile(file, 'no key')
+  expect(await codeOf(keyDirectory(keys).bootKey())).toBe('EB-KEY')
 })

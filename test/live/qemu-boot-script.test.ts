@@ -64,7 +64,7 @@ describe.skipIf(missing !== null)('the boot script in U-Boot', () => {
     room = await mkdtemp(join(tmpdir(), 'everboot-uboot-'))
     await makeDisk(at('disk.img'), layout)
     const files = { kernel: 'boot/Image', initramfs: 'boot/initrd.img' }
-    const script = bootScript({ partitions: partitionNumbers, ...files, commandLine: '', act: 'print' })
+    const script = bootScript({ partitions: partitionNumbers, files, commandLine: '', act: 'print' })
     await putScript(at('disk.img'), layout, script, room)
     await makeProgramFlash(at('flash0.img'), stockUBoot)
     await makeEnvironmentFlash(at('flash1.img'), '')

@@ -33,13 +33,13 @@ export interface RunningBoard {
   close(): Promise<void>
 }
 
-/** @param directory holds `disk.img`, `flash0.img`, `flash1.img` */
-export async function startBoard(directory: string): Promise<RunningBoard> {
+/** @param directory holds `disk.img`, `flash0.img`, `flash1.img`; @param deviceTree of a board with signed boot */
+export async function startBoard(directory: string, deviceTree: string | null = null): Promise<RunningBoard> {
   const medium = openImageFile(join(directory, 'disk.img'))
   const disk = nbdDisk({ name: 'disk', medium, sectorBytes })
   const server = await serveNbd({ disk, socketPath: join(directory, 'disk.sock') })
   const flash = { firmware: join(directory, 'flash0.img'), environment: join(directory, 'flash1.img') }
-  const board = { memoryMiB: 512, ...flash, disks: [server.socketPath] }
+  const board = { memoryMiB: 512, ...flash, deviceTree, disks: [server.socketPath] }
   const end = async (): Promise<void> => {
     await server.close()
     medium.close()

@@ -7,17 +7,17 @@
  * image are checked by the initramfs and dm-verity, after the try was counted.
  */
 import { bootPartition } from '../../../core/boot-record.ts'
-import { boardLimits, slotLimits } from '../../../core/limits.ts'
+import { boardLimits, qemuLimits, slotLimits } from '../../../core/limits.ts'
 import { type SlotId, slotIds } from '../../../core/units.ts'
 import { nextStep } from './boot-script-table.ts'
+import { fitNames, kernelAddress } from './fit-source.ts'
 import { sectorBytes } from './layout.ts'
 
 export interface BootScriptPlan {
   /** Numbers of the partitions on the first virtio disk. */
   readonly partitions: { readonly record: number } & Readonly<Record<SlotId, number>>
-  /** Files of a slot, without a leading slash. */
-  readonly kernel: string
-  readonly initramfs: string
+  /** Files of a slot, without a leading slash: kernel and initramfs for themselves, or in a FIT that `bootm` checks. */
+  readonly files: { readonly kernel: string; readonly initramfs: string } | { readonly fit: string }
   /** Words for the kernel besides `everboot.slot=…`. */
   readonly commandLine: string
   /** `print` says what it would start and waits for a reset: for comparing the script with the table. */
@@ -29,7 +29,7 @@ export const extraWords = 'everboot_args'
 
 /** Memory of the board that the script works in, beyond what a kernel is loaded to. */
 const at = {
-  kernel: '40400000',
+  kernel: kernelAddress,
   initramfs: '48000000',
   copies: ['50000000', '50100000'],
   stamp: '50200000',
@@ -37,6 +37,7 @@ const at = {
   again: '50400000',
   seal: '50500000',
   kept: '50600000',
+  record: '50700000',
 } as const
 
 /** Numbers of the shell are hexadecimal. */
@@ -232,23 +233,40 @@ function save(): string[] {
 }
 
 function start(plan: BootScriptPlan, slot: SlotId): string[] {
-  const load = (address: string, file: string): string =>
-    `ext4load virtio 0:${plan.partitions[slot]} ${address} ${file}`
+  const { load, go } = system(plan, slot)
   const act =
     plan.act === 'print'
       ? [`echo "everboot: starts ${slot}"`, ...wait]
       : [
-          `if ${load(at.kernel, plan.kernel)} && ${load(at.initramfs, plan.initramfs)}; then`,
-          `env import -t ${at.kept}`,
+          `if ${load}; then`,
+          // No word of the record may reach a command that starts a kernel: `verify=no` would end all checks.
+          `env export -c -s ${copyBytes} ${at.record} && env import -d -t ${at.kept}`,
           `setenv bootargs ${plan.commandLine} everboot.slot=${slot} \${${extraWords}}`,
           `echo "everboot: starts ${slot}"`,
-          `booti ${at.kernel} ${at.initramfs}:\${filesize} \${fdtcontroladdr}`,
+          go,
+          // Only a kernel that is refused comes back: so is the slot, for this boot.
+          `env import -d -c ${at.record} ${copyBytes}`,
           'fi',
-          // Only a kernel that does not load comes back: the slot is refused for this boot.
           `echo "everboot: slot ${slot} does not start"`,
           `eb_l${slot}=n`,
         ]
   return [`if test \${eb_do} = start && test \${eb_c} = ${slot}; then`, ...act, 'fi']
+}
+
+/** How kernel and initramfs of a slot are loaded and started. */
+function system(plan: BootScriptPlan, slot: SlotId): { readonly load: string; readonly go: string } {
+  const { files } = plan
+  const load = (address: string, file: string): string =>
+    `ext4load virtio 0:${plan.partitions[slot]} ${address} ${file} ${hex(qemuLimits.kernelImageBytesMax)}`
+  if ('fit' in files) {
+    const image = `${at.initramfs}#${fitNames.configuration}`
+    return { load: load(at.initramfs, files.fit), go: `bootm ${image} ${image} \${fdtcontroladdr}` }
+  }
+  const both = `${load(at.kernel, files.kernel)} && ${load(at.initramfs, files.initramfs)}`
+  return {
+    load: `${both} && eb_size=\${filesize}`,
+    go: `booti ${at.kernel} ${at.initramfs}:\${eb_size} \${fdtcontroladdr}`,
+  }
 }
 
 function stop(plan: BootScriptPlan): string[] {

@@ -47,6 +47,7 @@ const boardPackages = {
   depmod: 'kmod',
   sgdisk: 'gdisk',
   mkimage: 'u-boot-tools',
+  dtc: 'device-tree-compiler',
   npm: 'npm',
   'qemu-system-aarch64': 'qemu-system-arm',
   'qemu-img': 'qemu-utils',

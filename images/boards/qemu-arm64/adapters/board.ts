@@ -11,7 +11,7 @@ import { writeFactoryRecord } from '../../../../core/boot-partition.ts'
 import { orThrow, raise } from '../../../../core/errors.ts'
 import { boardLimits, qemuLimits } from '../../../../core/limits.ts'
 import { bytesText, MiB, roundUp } from '../../../../core/units.ts'
-import { keyDirectory } from '../../../../keys/adapters/key-directory.ts'
+import { type BootKey, keyDirectory } from '../../../../keys/adapters/key-directory.ts'
 import { verifyEd25519 } from '../../../../keys/verify-node.ts'
 import { stockUBoot } from '../../../build/adapters/host-tools.ts'
 import { openFileSource } from '../../../release/adapters/file-bytes.ts'
@@ -23,8 +23,17 @@ import { writeSlot } from '../../../release/slot-writer.ts'
 import { hardwareId } from '../agent-settings.ts'
 import { bootScript } from '../boot-script.ts'
 import { type DiskLayout, layOutDisk, partitionNumbers } from '../layout.ts'
-import { copyInto, makeDisk, makeEnvironmentFlash, makeProgramFlash, putScript, tool } from './disk.ts'
+import {
+  copyInto,
+  makeDisk,
+  makeEnvironmentFlash,
+  makeProgramFlash,
+  putLoaderFile,
+  putScript,
+  tool,
+} from './disk.ts'
 import { openWindow } from './disk-window.ts'
+import { dumpDeviceTree, makeScriptFit } from './fit.ts'
 import { bootFiles } from './rootfs.ts'
 
 export interface QemuBoardOptions {
@@ -42,6 +51,8 @@ export interface QemuBoardOptions {
   /** More words for the kernel, at most `qemuLimits.kernelWordsMax`. */
   readonly words?: string
   readonly uBoot?: string
+  /** Its U-Boot starts only what the boot key of the publisher has signed. */
+  readonly signed?: boolean
 }
 
 export interface QemuBoard {
@@ -51,12 +62,15 @@ export interface QemuBoard {
   readonly flash0: string
   /** Second unit: its environment. */
   readonly flash1: string
+  /** The device tree that QEMU is to start with, which holds the key that U-Boot demands; null: QEMU's own. */
+  readonly deviceTree: string | null
   readonly layout: DiskLayout
   readonly releaseId: string
   readonly version: string
 }
 
 const loopback = /^([a-z]+:\/\/)(127(?:\.\d+){3}|localhost|\[::1\])(?=[:/]|$)/
+const deviceTreeName = 'board.dtb'
 /** Name of the one image of a slot. */
 const image = 'rootfs'
 
@@ -85,8 +99,9 @@ export async function buildQemuBoard(options: QemuBoardOptions): Promise<QemuBoa
     const layout = layOutDisk(slotBytesOf(options, slotBytesNeeded(imageOf(manifest, blob).paddedBytes)))
     const disk = join(room, 'disk.img')
     await makeDisk(disk, layout)
-    await putLoader(room, disk, layout, options)
+    await putLoader(room, disk, layout, { ...options, bootKey: options.signed ? await keys.bootKey() : null })
     await putFactory(disk, layout, release, { contentKey, seal })
+    await checkBootable(disk, layout, options)
     await putData(room, disk, layout, {
       ...reachable(options.identity),
       wrappingKey: wrappingKey.toString('hex'),
@@ -96,7 +111,15 @@ export async function buildQemuBoard(options: QemuBoardOptions): Promise<QemuBoa
     )
     const at = (name: string): string => join(target, name)
     const files = { disk: at('disk.img'), flash0: at('flash0.img'), flash1: at('flash1.img') }
-    return { directory: target, ...files, layout, releaseId: manifest.id, version: manifest.version }
+    const deviceTree = options.signed === true ? at(deviceTreeName) : null
+    return {
+      directory: target,
+      ...files,
+      deviceTree,
+      layout,
+      releaseId: manifest.id,
+      version: manifest.version,
+    }
   } finally {
     await source.close()
     await rm(room, { recursive: true, force: true })
@@ -132,18 +155,39 @@ async function putLoader(
   room: string,
   disk: string,
   layout: DiskLayout,
-  options: QemuBoardOptions,
+  options: QemuBoardOptions & { readonly bootKey: BootKey | null },
 ): Promise<void> {
+  const { bootKey } = options
+  const kind = bootKey === null ? 'plain' : 'signed'
+  const [flash0, flash1] = [join(room, 'flash0.img'), join(room, 'flash1.img')] as const
+  await makeProgramFlash(flash0, options.uBoot ?? stockUBoot)
+  await makeEnvironmentFlash(flash1, options.words ?? '', kind)
   const seconds = options.watchdogSeconds ?? qemuLimits.watchdogMs / 1000
   const script = bootScript({
     partitions: partitionNumbers,
-    ...bootFiles,
+    files: bootFiles[kind],
     commandLine: commandLine(seconds),
     act: 'boot',
   })
-  await putScript(disk, layout, script, room)
-  await makeProgramFlash(join(room, 'flash0.img'), options.uBoot ?? stockUBoot)
-  await makeEnvironmentFlash(join(room, 'flash1.img'), options.words ?? '')
+  if (bootKey === null) return putScript(disk, layout, script, room)
+  const [deviceTree, compiled] = [join(room, deviceTreeName), join(room, 'boot.itb')]
+  await dumpDeviceTree(deviceTree, [flash0, flash1])
+  await makeScriptFit(compiled, script, bootKey, deviceTree)
+  await putLoaderFile(disk, layout, compiled, 'signed')
+}
+
+/** A release for boards of the other kind would never start. @throws EverbootError EB-IMAGE */
+async function checkBootable(disk: string, layout: DiskLayout, options: QemuBoardOptions): Promise<void> {
+  const [kind, other] =
+    options.signed === true ? (['signed', 'plain'] as const) : (['plain', 'signed'] as const)
+  const names = await tool('debugfs', ['-R', 'ls -p /boot', `${disk}?offset=${layout.partitions.a.offset}`])
+  const missing = Object.values(bootFiles[kind]).filter(
+    (it) => !names.includes(`/${it.slice('boot/'.length)}/`),
+  )
+  if (missing.length === 0) return
+  raise('EB-IMAGE', `${options.release} holds no ${missing.join(', ')}: it is not for a ${kind} board`, {
+    todo: `build the release ${kind}, or the board ${other}`,
+  })
 }
 
 async function putFactory(

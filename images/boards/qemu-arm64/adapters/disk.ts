@@ -12,6 +12,7 @@ import { MiB } from '../../../../core/units.ts'
 import { ensureHostTools, type HostTool, stockUBoot } from '../../../build/adapters/host-tools.ts'
 import { runTool } from '../../../build/adapters/run-tool.ts'
 import { extraWords } from '../boot-script.ts'
+import { fitNames } from '../fit-source.ts'
 import {
   type DiskLayout,
   flashBytes,
@@ -21,8 +22,8 @@ import {
   sectorBytes,
 } from '../layout.ts'
 
-/** Debian's. */
-const scriptName = 'boot.scr.uimg'
+/** The plain one is Debian's. */
+const scriptNames = { plain: 'boot.scr.uimg', signed: 'boot.itb' } as const
 /** GPT types: Microsoft basic data for the FAT, Linux for the others. */
 const partitionTypes = { loader: '0700', record: '8300', a: '8300', b: '8300', data: '8300' } as const
 
@@ -47,14 +48,14 @@ export async function makeDisk(path: string, layout: DiskLayout): Promise<void> 
   await tool('sgdisk', ['-o', ...parts, path])
 }
 
-/** Compiles the script and puts it into the FAT. @param work directory for what is made on the way */
+/** Compiles the script, unsigned, and puts it into the FAT. @param work directory for what is made on the way */
 export async function putScript(
   disk: string,
   layout: DiskLayout,
   script: string,
   work: string,
 ): Promise<void> {
-  const [text, compiled, fat] = [`${work}/boot.cmd`, `${work}/${scriptName}`, `${work}/loader.img`]
+  const [text, compiled] = [`${work}/boot.cmd`, `${work}/${scriptNames.plain}`]
   await writeFile(text, script)
   await tool('mkimage', [
     '-A',
@@ -71,13 +72,25 @@ export async function putScript(
     text,
     compiled,
   ])
+  await rm(text)
+  await putLoaderFile(disk, layout, compiled, 'plain')
+}
+
+/** Puts a compiled script into the FAT. @param compiled file, which is gone afterwards */
+export async function putLoaderFile(
+  disk: string,
+  layout: DiskLayout,
+  compiled: string,
+  kind: keyof typeof scriptNames,
+): Promise<void> {
+  const fat = `${compiled}.fat`
   await rm(fat, { force: true })
   await writeFile(fat, '')
   await truncate(fat, layout.partitions.loader.bytes)
   await tool('mkfs.vfat', ['-n', 'EVERBOOT', fat])
-  await tool('mcopy', ['-i', fat, compiled, `::${scriptName}`])
+  await tool('mcopy', ['-i', fat, compiled, `::${scriptNames[kind]}`])
   await copyInto(disk, layout.partitions.loader.offset, fat)
-  for (const it of [text, compiled, fat]) await rm(it)
+  for (const it of [compiled, fat]) await rm(it)
 }
 
 /** Writes a whole file into the disk; what is zero stays a hole. */
@@ -110,14 +123,20 @@ export async function makeProgramFlash(path: string, uBoot: string): Promise<voi
   await truncate(path, flashBytes)
 }
 
-/** The unit with U-Boot's environment: no delay, no prompt, straight to the script. @throws EverbootError EB-USAGE */
-export async function makeEnvironmentFlash(path: string, words: string): Promise<void> {
+/**
+ * The unit with U-Boot's environment: no delay, no prompt, straight to the script.
+ * @param kind `signed`: only a script whose signature holds is run
+ * @throws EverbootError EB-USAGE
+ */
+export async function makeEnvironmentFlash(
+  path: string,
+  words: string,
+  kind: keyof typeof scriptNames = 'plain',
+): Promise<void> {
   const count = words.split(/\s+/).length
   if (count > qemuLimits.kernelWordsMax) {
     raise('EB-USAGE', `${count} more words for the kernel, at most ${qemuLimits.kernelWordsMax}`)
   }
-  const script = '0x52000000'
-  const load = `load virtio 0:${partitionNumbers.loader} ${script} ${scriptName}`
   const console = 'pl011@9000000'
   const environment = encodeEnvironment(
     new Map([
@@ -126,7 +145,7 @@ export async function makeEnvironmentFlash(path: string, words: string): Promise
       ['stdin', console],
       ['stdout', console],
       ['stderr', console],
-      ['bootcmd', `pci enum; virtio scan; ${load} && source ${script}; sleep 1; reset`],
+      ...bootCommands(kind),
       ...(words === '' ? [] : ([[extraWords, words]] as const)),
     ]),
     flashEnvironmentBytes,
@@ -137,10 +156,36 @@ export async function makeEnvironmentFlash(path: string, words: string): Promise
   await truncate(path, flashBytes)
 }
 
+/**
+ * Variables with what U-Boot does at power on. Of a signed script U-Boot 2023.01 checks the data that
+ * `data-position` points to and runs what is in `data`; an image of the old kind it runs unchecked. Neither gets as
+ * far as `source`.
+ */
+function bootCommands(kind: keyof typeof scriptNames): readonly (readonly [string, string])[] {
+  const at = '0x52000000'
+  const most = qemuLimits.scriptImageBytesMax.toString(16)
+  const load = `load virtio 0:${partitionNumbers.loader} ${at} ${scriptNames[kind]} ${most}`
+  const command = ['bootcmd', 'pci enum; virtio scan; run eb_script; sleep 1; reset'] as const
+  if (kind === 'plain') return [command, ['eb_script', `${load} && source ${at}`]]
+  const { script } = fitNames
+  const elsewhere = ['data-position', 'data-offset'].map((it) => `fdt get size eb_t /images/${script} ${it}`)
+  const checked = `if run eb_elsewhere; then echo everboot: the script keeps its data elsewhere; else source ${at}:${script}; fi`
+  const isTree = `itest.l *${at} -eq edfe0dd0 && fdt addr ${at}`
+  return [
+    command,
+    ['eb_elsewhere', elsewhere.join(' || ')],
+    ['eb_script', `if ${load} && ${isTree}; then ${checked}; fi`],
+  ]
+}
+
 /** @throws EverbootError EB-TOOL-MISSING, EB-TOOL-FAILED */
-export async function tool(name: HostTool, args: readonly string[]): Promise<string> {
+export async function tool(
+  name: HostTool,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const found = await ensureHostTools([name], { install: true })
-  const done = await runTool(found.path(name), args)
+  const done = await runTool(found.path(name), args, { environment })
   if (done.status === 0) return done.output
   const why = (done.errors || done.output).trim().split('\n').at(-1) ?? ''
   return raise('EB-TOOL-FAILED', `${name} ended with status ${done.status}: ${why}`)

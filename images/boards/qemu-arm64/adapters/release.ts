@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { MiB } from '../../../../core/units.ts'
+import { keyDirectory } from '../../../../keys/adapters/key-directory.ts'
 import { type BuiltRelease, buildRelease } from '../../../build/adapters/build-release.ts'
 import { simChoices } from '../../sim/agent-settings.ts'
 import { hardwareId } from '../agent-settings.ts'
@@ -28,6 +29,8 @@ export interface QemuReleaseOptions {
   readonly networkDeadlineMs?: number
   readonly rebootDelayMs?: number
   readonly cache?: string
+  /** For boards with signed boot: kernel and initramfs are signed by the boot key. */
+  readonly signed?: boolean
 }
 
 /** @throws EverbootError */
@@ -45,6 +48,7 @@ export async function buildQemuRelease(options: QemuReleaseOptions): Promise<Bui
       init: options.init ?? 'normal',
       agent: options.agent ?? 'bundle',
       trust: join(keys, 'trust.json'),
+      bootKey: options.signed === true ? await keyDirectory(keys).bootKey() : null,
       healthDeadlineMs: options.healthDeadlineMs ?? simChoices.healthDeadlineMs,
       networkDeadlineMs: options.networkDeadlineMs ?? simChoices.networkDeadlineMs,
       rebootDelayMs: options.rebootDelayMs ?? simChoices.rebootDelayMs,

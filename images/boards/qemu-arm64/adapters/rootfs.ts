@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { orThrow } from '../../../../core/errors.ts'
+import type { BootKey } from '../../../../keys/adapters/key-directory.ts'
 import { decodeTrust } from '../../../../keys/trust.ts'
 import { agentBundle } from '../../sim/adapters/agent-bundle.ts'
 import { takeFile } from '../../sim/adapters/host-files.ts'
@@ -17,6 +18,7 @@ import { agentNodeOptions } from '../../sim/adapters/rootfs.ts'
 import type { AgentChoices } from '../../sim/agent-settings.ts'
 import { qemuAgentSettings } from '../agent-settings.ts'
 import { earlyModules, lateModules } from '../modules.ts'
+import { makeKernelFit } from './fit.ts'
 import { makeInitramfs, moduleFiles } from './initramfs.ts'
 import type { BoardPackages } from './packages.ts'
 
@@ -30,10 +32,15 @@ export interface QemuRootfsOptions extends AgentChoices {
   readonly agent: 'bundle' | 'none' | { readonly file: string }
   /** trust.json of the publisher: for the agent, and its seal keys for the initramfs. */
   readonly trust: string
+  /** For boards with signed boot; null for the others. */
+  readonly bootKey: BootKey | null
 }
 
-/** Where the loader finds them in a slot. */
-export const bootFiles = { kernel: 'boot/Image', initramfs: 'boot/initrd.img' } as const
+/** Where the loader finds them in a slot; one that wants signatures looks for the FIT only. */
+export const bootFiles = {
+  plain: { kernel: 'boot/Image', initramfs: 'boot/initrd.img' },
+  signed: { fit: 'boot/kernel.itb' },
+} as const
 
 const own = new URL('../files/', import.meta.url)
 const simFiles = new URL('../../sim/files/', import.meta.url)
@@ -70,11 +77,17 @@ async function putPackages(out: string, packages: BoardPackages): Promise<void> 
 }
 
 async function putKernel(options: QemuRootfsOptions, packages: BoardPackages): Promise<void> {
-  const { out, trust } = options
+  const { out, trust, bootKey } = options
   const vmlinuz = join(packages.root, `boot/vmlinuz-${packages.kernel}`)
-  await takeFile(vmlinuz, out, `/${bootFiles.kernel}`, 0o644, 'link')
   const keys = orThrow(decodeTrust(await readFile(trust), trust))
-  await put(out, `/${bootFiles.initramfs}`, await makeInitramfs(packages, keys.seal))
+  const initramfs = await makeInitramfs(packages, keys.seal)
+  if (bootKey === null) {
+    await takeFile(vmlinuz, out, `/${bootFiles.plain.kernel}`, 0o644, 'link')
+    await put(out, `/${bootFiles.plain.initramfs}`, initramfs)
+  } else {
+    await mkdir(join(out, 'boot'), { recursive: true })
+    await makeKernelFit({ out: join(out, bootFiles.signed.fit), kernel: vmlinuz, initramfs }, bootKey)
+  }
   const early = (await moduleFiles(packages, earlyModules)).map((it) => it.path)
   const modules = (await moduleFiles(packages, lateModules)).filter((it) => !early.includes(it.path))
   await put(out, '/etc/modules', modules.map((it) => `${it.path}\n`).join(''))

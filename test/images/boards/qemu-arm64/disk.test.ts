@@ -27,14 +27,18 @@ import { ensureHostTools } from '../../../../images/build/adapters/host-tools.ts
 const run = promisify(execFile)
 const plan: BootScriptPlan = {
   partitions: partitionNumbers,
-  kernel: 'boot/Image',
-  initramfs: 'boot/initrd.img',
+  files: { kernel: 'boot/Image', initramfs: 'boot/initrd.img' },
   commandLine: 'console=ttyAMA0',
   act: 'boot',
 }
 
-describe('the boot script', () => {
-  const lines = bootScript(plan).split('\n')
+const signedPlan: BootScriptPlan = { ...plan, files: { fit: 'boot/kernel.itb' } }
+
+describe.each([
+  ['plain', plan],
+  ['signed', signedPlan],
+])('the %s boot script', (kind, it) => {
+  const lines = bootScript(it).split('\n')
 
   test('keeps to the sixteen words that a command may have', () => {
     for (const line of lines) {
@@ -56,6 +60,22 @@ describe('the boot script', () => {
     for (const slot of ['a', 'b'] as const) {
       const load = lines.findIndex((it) => it.includes(`ext4load virtio 0:${partitionNumbers[slot]} `))
       expect(lines.slice(load, load + 5).join('\n')).toContain(`everboot.slot=${slot} `)
+    }
+  })
+
+  test('starts a kernel in one way only, with an environment that nothing of the record is left in', () => {
+    const starts = lines.filter((line) => /^boot/.test(line))
+    expect(starts.map((line) => line.split(' ')[0])).toEqual(
+      kind === 'signed' ? ['bootm', 'bootm'] : ['booti', 'booti'],
+    )
+    for (const [index, line] of lines.entries()) {
+      if (!starts.includes(line)) continue
+      const [cleared, bootargs, told] = lines.slice(index - 3, index)
+      expect(cleared).toMatch(/&& env import -d -t 50600000$/)
+      expect([bootargs, told]).toEqual([
+        expect.stringMatching(/^setenv bootargs /),
+        expect.stringMatching(/^echo /),
+      ])
     }
   })
 })
@@ -128,7 +148,8 @@ describe.skipIf(missing !== null)('the disk', () => {
     expect(bytes.length).toBe(flashBytes)
     const variables = decodeEnvironment(bytes.subarray(0, flashEnvironmentBytes))
     expect(variables?.get('everboot_args')).toBe('quiet x=1')
-    expect(variables?.get('bootcmd')).toMatch(/^pci enum; virtio scan; load virtio 0:1 .* reset$/)
+    expect(variables?.get('bootcmd')).toMatch(/^pci enum; virtio scan; run eb_script; .* reset$/)
+    expect(variables?.get('eb_script')).toMatch(/^load virtio 0:1 .* && source /)
     await expect(makeEnvironmentFlash(flash, 'a\u0007b')).rejects.toThrow(/cannot hold/)
     await expect(makeEnvironmentFlash(flash, '1 2 3 4 5 6 7 8 9')).rejects.toThrow(/9 more words/)
   })
