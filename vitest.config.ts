@@ -1,18 +1,13 @@
 /**
- * Test runner settings: the tests under `test/`, two files at a time, then one by one those that start whole
- * systems and measure time; the last line says how many passed and failed.
+ * Test runner settings: the tests under `test/`, two files at a time, then those that start whole systems, then one
+ * by one those that use every core; the last line says how many passed and failed.
  */
 import { defineConfig } from 'vitest/config'
 
-/** Boards, hubs and packages as real processes: alone on the machine, so that deadlines mean something. */
-const whole = [
-  'test/live/**/*.test.ts',
-  'test/bootloader-sim/emulator*.test.ts',
-  'test/package.test.ts',
-  // These use every core themselves.
-  'test/proof/everyday.test.ts',
-  'test/canaries/canaries.test.ts',
-]
+/** Boards, hubs, machines and packages as real processes: they wait more than they work. */
+const whole = ['test/live/**/*.test.ts', 'test/bootloader-sim/emulator*.test.ts', 'test/package.test.ts']
+/** These use every core themselves. */
+const alone = ['test/proof/everyday.test.ts', 'test/canaries/canaries.test.ts']
 
 export default defineConfig({
   test: {
@@ -28,7 +23,7 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: whole,
+          exclude: [...whole, ...alone],
           sequence: { groupOrder: 0 },
         },
       },
@@ -37,10 +32,20 @@ export default defineConfig({
         test: {
           name: 'whole',
           include: whole,
-          fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: alone,
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
