@@ -1,6 +1,6 @@
 /**
  * The root directory of a slot of the QEMU board: kernel and initramfs, arm64 Node and its libraries, busybox,
- * agent, service.
+ * agent, and a service of busybox: another Node would take longer to start than all before it.
  * Promise: kernel and system come in one image, so they cannot be of different releases, and one verity root
  * covers both; it starts with an ext4, from which a stock U-Boot loads them. What is sick, hangs or is left out
  * really is.
@@ -16,7 +16,7 @@ import { agentBundle } from '../../sim/adapters/agent-bundle.ts'
 import { takeFile } from '../../sim/adapters/host-files.ts'
 import { agentNodeOptions } from '../../sim/adapters/rootfs.ts'
 import type { AgentChoices } from '../../sim/agent-settings.ts'
-import { qemuAgentSettings } from '../agent-settings.ts'
+import { healthPath, qemuAgentSettings, serviceAddress } from '../agent-settings.ts'
 import { earlyModules, lateModules } from '../modules.ts'
 import { makeKernelFit } from './fit.ts'
 import { makeInitramfs, moduleFiles } from './initramfs.ts'
@@ -43,12 +43,11 @@ export const bootFiles = {
 } as const
 
 const own = new URL('../files/', import.meta.url)
-const simFiles = new URL('../../sim/files/', import.meta.url)
 const dataFile = '/usr/share/everboot/greeting.txt'
 const mountPoints = ['dev', 'proc', 'sys', 'run', 'tmp', 'data', 'root', 'lib/modules']
 /** Of busybox: what start.sh, init and the agent's hooks and checks may call. */
 const applets =
-  'sh cat date dd df dmesg echo grep head ifconfig insmod kill ln ls mkdir mount mv ps reboot rm route sed sleep sync tail umount wget'
+  'sh cat date dd df dmesg echo grep head httpd ifconfig insmod kill ln ls mkdir mount mv ps reboot rm route sed sha256sum sleep sync tail umount wget'
 const libraries = [
   ...['ld-linux-aarch64.so.1', 'libc.so.6', 'libm.so.6', 'libdl.so.2', 'libpthread.so.0', 'librt.so.1'],
   ...['libgcc_s.so.1', 'libresolv.so.2', 'libnss_files.so.2', 'libnss_dns.so.2'],
@@ -98,7 +97,7 @@ async function putSystem(options: QemuRootfsOptions): Promise<void> {
   const { out, version, product, agent, trust } = options
   const file = (name: string): Promise<Uint8Array> => readFile(new URL(name, own))
   await put(out, '/etc/start.sh', await file('start.sh'), 0o755)
-  await put(out, '/usr/lib/everboot/service.mjs', await readFile(new URL('service.mjs', simFiles)))
+  await put(out, `/srv${healthPath}`, await file('health.sh'), 0o755)
   if (agent === 'bundle') await put(out, '/usr/lib/everboot/agent.mjs', await agentBundle())
   else if (agent !== 'none') await takeFile(agent.file, out, '/usr/lib/everboot/agent.mjs', 0o644, 'copy')
   await put(out, '/etc/inittab', inittab(agent !== 'none'))
@@ -126,15 +125,20 @@ async function putSystem(options: QemuRootfsOptions): Promise<void> {
   await put(out, '/etc/everboot/trust.json', await readFile(trust))
 }
 
-/** Init starts again what ends. Without a colour or a terminal Node prints plain lines. */
+/**
+ * Init starts again what ends. Without a colour or a terminal Node prints plain lines; with one processor it needs no
+ * threads beside its own.
+ */
 function inittab(agent: boolean): string {
   const environment = 'MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072 NO_COLOR=1'
-  const node = (name: string, options: readonly string[], more: string): string =>
-    `::respawn:/bin/sh -c "${environment} exec /usr/bin/node ${[...options, `/usr/lib/everboot/${name}.mjs`].join(' ')}${more}"\n`
+  const node = ['/usr/bin/node', ...agentNodeOptions, '--v8-pool-size=0', '/usr/lib/everboot/agent.mjs'].join(
+    ' ',
+  )
+  const start = `${environment} exec ${node} --config /etc/everboot/agent.json`
   return [
     '::sysinit:/etc/start.sh\n',
-    node('service', [], ''),
-    ...(agent ? [node('agent', agentNodeOptions, ' --config /etc/everboot/agent.json')] : []),
+    `::respawn:/bin/httpd -f -p ${serviceAddress} -h /srv\n`,
+    ...(agent ? [`::respawn:/bin/sh -c "${start}"\n`] : []),
     '::ctrlaltdel:/bin/reboot -f\n',
   ].join('')
 }
@@ -145,7 +149,7 @@ async function putService(options: QemuRootfsOptions): Promise<void> {
   const packed = options.service === 'healthy' ? intact : intact.slice(0, -3)
   await put(options.out, dataFile, packed)
   const sha256 = createHash('sha256').update(intact).digest('hex')
-  await put(options.out, '/etc/everboot/service.json', json({ data: dataFile, sha256 }))
+  await put(options.out, '/etc/everboot/service.conf', `DATA=${dataFile}\nSHA256=${sha256}\n`)
 }
 
 async function put(root: string, at: string, content: Uint8Array | string, mode = 0o644): Promise<void> {
