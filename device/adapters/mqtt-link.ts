@@ -37,6 +37,8 @@ export function mqttLink(options: MqttLinkOptions, random: Random): Link {
       password: options.token,
       ca: options.ca,
       clean: true,
+      // Else mqtt-packet keeps 65,536 small buffers from the first packet on.
+      writeCache: false,
       protocolVersion: 4,
       keepalive: wireLimits.keepAliveSeconds,
       connectTimeout: wireLimits.connectMs,
