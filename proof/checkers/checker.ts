@@ -16,7 +16,7 @@ import type { Truth } from '../truth.ts'
 import type { World } from '../world.ts'
 
 export type Happening =
-  /** A write took effect in the cache of a disk. `slot` is null for the boot partition. */
+  /** A write took effect in the cache of a disk. `slot` is null for the partitions `boot` and `autoboot`. */
   | {
       readonly kind: 'write'
       readonly slot: SlotId | null

@@ -1,0 +1,45 @@
+/**
+ * What is otherwise when a scenario is played on a board that is started by tryboot: the slots of its boots, since a
+ * trial that comes to no verdict goes back to the other slot each time; and which scenarios are not played, with the
+ * guarantee that this firmware does not give.
+ * Promise: everything that is not named here must come out on both boards alike.
+ * Leaves to others: the scenarios (scenarios/*.json), docs/BOOT.md, which says the same for people.
+ */
+import { raise } from '../core/errors.ts'
+import type { LoaderKind } from './board-facts.ts'
+import type { Expectation, Scenario } from './scenario.ts'
+
+/** What an end differs in. */
+type Otherwise = Partial<Expectation>
+
+export const endsOtherwise: Readonly<Record<string, Otherwise>> = {
+  // Each try of a trial without a verdict is followed by a boot of the other slot, which hands over again.
+  'agentless-update': { boots: 'bababa' },
+  'garbage-counter-on-trial': { boots: 'babababa' },
+  'garbage-counters': { boots: 'abababa' },
+  'hanging-update': { boots: 'bababa' },
+  'migrated-journal': { boots: 'bbbbbbbbabababa' },
+  'rot-after-verify': { boots: 'bababa' },
+  'update-without-verdict': { boots: 'bababa' },
+  'cut-before-the-commit': { boots: 'bab' },
+  // A seal that is refused sends the board back before its system starts.
+  'rot-in-the-new-seal': { boots: 'aaa' },
+  // dm-verity finds the rot after the start, and each boot of [all] counts up to eight.
+  'counterexample-5': { boots: 'baaaaaaaabaaaaaaaab' },
+  'rot-in-the-running-system': { boots: 'bbbbbbbbab' },
+  // Without a record autoboot.txt still says what was committed last: that slot runs and rebuilds it.
+  'counterexample-7': { boots: 'bba' },
+  'record-and-stamp-lost': { runs: 'v2', boots: 'b' },
+}
+
+export const notPlayed: Readonly<Record<string, string>> = {}
+
+/** @throws EverbootError EB-USAGE when such a board does not play it */
+export function scenarioFor(scenario: Scenario, loader: LoaderKind = 'verifying'): Scenario {
+  if (loader !== 'tryboot') return scenario
+  const why = notPlayed[scenario.name]
+  if (why !== undefined)
+    raise('EB-USAGE', `${scenario.name} is not played on a board started by tryboot: ${why}`)
+  const other = endsOtherwise[scenario.name] ?? {}
+  return { ...scenario, expect: { ...scenario.expect, ...other } }
+}
