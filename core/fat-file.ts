@@ -9,7 +9,7 @@
 import { autobootBytes, autobootBytesMax } from './autoboot.ts'
 import { readWhole, writeWhole } from './block-io.ts'
 import { raise } from './errors.ts'
-import { trybootLimits } from './limits.ts'
+import { boardLimits } from './limits.ts'
 import type { BlockDevice } from './ports.ts'
 
 /** On the first FAT partition of a Raspberry Pi. */
@@ -134,7 +134,7 @@ async function* rootOf(device: BlockDevice, layout: Layout): AsyncGenerator<Uint
     return
   }
   let { cluster } = root
-  for (let count = 0; count < trybootLimits.directoryClustersMax && isData(cluster, layout); count += 1) {
+  for (let count = 0; count < boardLimits.directoryClustersMax && isData(cluster, layout); count += 1) {
     yield readAt(device, clusterOffset(cluster, layout), clusterBytes)
     const at = layout.fatOffset + cluster * 4
     if (cluster * 4 >= layout.fatBytes) return

@@ -70,15 +70,6 @@ export const slotLimits = {
   numberMax: 0xffff_ffff,
 } as const
 
-/** autoboot.txt of a Raspberry Pi. */
-export const trybootLimits = {
-  directoryClustersMax: 256,
-  /** Partitions that the firmware tries when the one that it was told is not bootable. */
-  walkMax: 8,
-  /** Systems of both slots that hand over to each other in one boot. */
-  handOversMax: 4,
-} as const
-
 /** One download. */
 export const downloadLimits = {
   rangeBytesMax: 8 * MiB,

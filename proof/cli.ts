@@ -25,7 +25,7 @@ import type { SeedResult } from './swarm/swarm.ts'
 import type { SweepPart } from './sweep/explore.ts'
 import { merged } from './sweep/merge.ts'
 import type { SweepResult } from './sweep/result.ts'
-import { notPlayed, scenarioFor } from './tryboot-scenarios.ts'
+import { scenarioFor } from './tryboot-scenarios.ts'
 
 const shapeOptions: Readonly<Record<string, CommandOption>> = {
   pieces: { type: 'string', value: 'N', means: 'pieces of 4 KiB in each image (default 64)' },
@@ -61,8 +61,7 @@ const sweep: Command = {
     const shape = shapeOf(input)
     const wanted = input.values['scenario']
     const some = typeof wanted === 'string' && wanted !== 'everyday'
-    const all = some ? wanted.split(',') : await sweptNames(wanted === 'everyday')
-    const names = some || shape.loader !== 'tryboot' ? all : all.filter((it) => notPlayed[it] === undefined)
+    const names = some ? wanted.split(',') : await sweptNames(wanted === 'everyday')
     const results: SweepResult[] = []
     const json = flagOption(input, 'json')
     const print = (): void => {

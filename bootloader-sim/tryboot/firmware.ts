@@ -7,7 +7,7 @@
  * Leaves to others: what the partition holds (initramfs.ts).
  */
 import { autobootBytesMax } from '../../core/autoboot.ts'
-import { trybootLimits } from '../../core/limits.ts'
+import { boardLimits } from '../../core/limits.ts'
 
 export interface FirmwareKnowledge {
   /** Bytes of autoboot.txt; null: there is no such file, or no file system. */
@@ -28,9 +28,9 @@ export function choosePartition({
   bootable,
 }: FirmwareKnowledge): number | null {
   const named = requested > 0 ? requested : namedIn(autoboot, tryboot)
-  const first = named === 0 || named > trybootLimits.walkMax ? 1 : named
-  for (let step = 0; step < trybootLimits.walkMax; step += 1) {
-    const partition = ((first - 1 + step) % trybootLimits.walkMax) + 1
+  const first = named === 0 || named > boardLimits.partitionsWalkedMax ? 1 : named
+  for (let step = 0; step < boardLimits.partitionsWalkedMax; step += 1) {
+    const partition = ((first - 1 + step) % boardLimits.partitionsWalkedMax) + 1
     if (bootable.has(partition)) return partition
   }
   return null

@@ -11,7 +11,7 @@ import { readBootCount, writeBootCount } from '../../core/boot-count.ts'
 import { currentRecord, readRecord, readStamp } from '../../core/boot-partition.ts'
 import { EverbootError, fault, faultOf, faultText } from '../../core/errors.ts'
 import { autobootName, findFatFile, readFatFile } from '../../core/fat-file.ts'
-import { boardLimits, trybootLimits } from '../../core/limits.ts'
+import { boardLimits } from '../../core/limits.ts'
 import type { BlockDevice, Disks, Entropy } from '../../core/ports.ts'
 import { hex, type SlotId, slotIds } from '../../core/units.ts'
 import type { Seal } from '../../images/release/seal.ts'
@@ -43,7 +43,7 @@ export async function bootByTryboot(
   const trace: TraceLine[] = []
   let tryboot = flag
   let requested = 0
-  for (let hops = 0; hops < trybootLimits.handOversMax; hops += 1) {
+  for (let hops = 0; hops < boardLimits.handOversMax; hops += 1) {
     const autoboot = await readAutoboot(board.disks, trace)
     const bootable = await bootablePartitions(board, firmware)
     const partition = choosePartition({ autoboot, tryboot, requested, bootable })
