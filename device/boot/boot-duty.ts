@@ -168,6 +168,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       return judged({ kind: 'unhealthy', code: 'EB-HOOK', check })
     }
     await commit(board)
+    await board.loader.proved()
     await host.reporter.keepSoon({}, (it) => ({ ...it, handedBack: false, lived: null }))
     await host.updater.fire('committed')
   }
