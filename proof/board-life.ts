@@ -337,7 +337,7 @@ export class Board implements SimBoard {
   #machine(): Machine {
     return {
       handOver: () => this.#handOver,
-      firmware: () => this.#firmware,
+      firmware: () => this.system.firmware(this.#firmware),
       reboot: async (how) => {
         this.system.reboot()
         this.powerOff()

@@ -33,6 +33,9 @@ export function fatImage(name: string, content: Uint8Array): Uint8Array {
   image.writeUInt16LE(sectors, 19)
   image.writeUInt8(0xf8, 21)
   image.writeUInt16LE(perFat, 22)
+  // Tracks and heads, which nobody has any more and some tools ask for.
+  image.writeUInt16LE(32, 24)
+  image.writeUInt16LE(2, 26)
   image.writeUInt8(0x29, 38)
   image.write('NO NAME    FAT12   ', 43, 'latin1')
   image.writeUInt16LE(0xaa55, 510)

@@ -51,6 +51,8 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
   const { boot, journal, own, handOver, ports } = board
   let settled = false
   let verdict: FinalVerdict | null = null
+  /** Why the loader could not be told, when that was last said to the hub. */
+  let untold: ErrorCode | null = null
 
   const settle = async (): Promise<void> => {
     settled = true
@@ -108,7 +110,8 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     } catch (caught) {
       if (!(caught instanceof EverbootError)) throw caught
       const { code, what } = caught.fault
-      await host.reporter.keepSoon({ notice: { code, what } })
+      if (untold !== code) await host.reporter.keepSoon({ notice: { code, what } })
+      untold = code
       return false
     }
   }
@@ -168,7 +171,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       return judged({ kind: 'unhealthy', code: 'EB-HOOK', check })
     }
     await commit(board)
-    await board.loader.proved()
+    await provedHere()
     await host.reporter.keepSoon({}, (it) => ({ ...it, handedBack: false, lived: null }))
     await host.updater.fire('committed')
   }
@@ -177,6 +180,11 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     // Told first: once the record is right again, nothing shows that the board fell back.
     if (tidied(boot.record, own, claimsPriority(journal.current.attempt)).fellBack) await tellFallBack()
     await tidy(board)
+    await provedHere()
+  }
+
+  const provedHere = async (): Promise<void> => {
+    await tellLoader()
     await board.loader.proved()
   }
 

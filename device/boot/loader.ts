@@ -9,7 +9,10 @@ import type { BootControl } from './boot-control.ts'
 
 /** What BootControl asks of a loader. */
 export interface RecordFollower {
-  /** Told of each record that is on the medium: what the loader reads beside it must say the same. */
+  /**
+   * Told of each record that is on the medium: what the loader reads beside it must say the same. Fails silently:
+   * the record stands all the same, and `tell` says what is wrong.
+   */
   follow(record: BootRecord): Promise<void>
   /** Rule 4, for loaders that do not do it themselves; null: this one does. */
   rebuild(): Promise<BootRecord | null>

@@ -10,7 +10,7 @@ import { type Autoboot, autobootBytes, printAutoboot } from '../../core/autoboot
 import { readBootCount, writeBootCount } from '../../core/boot-count.ts'
 import { readStamp } from '../../core/boot-partition.ts'
 import type { BootRecord } from '../../core/boot-record.ts'
-import { EverbootError, faultOf, raise } from '../../core/errors.ts'
+import { EverbootError, raise } from '../../core/errors.ts'
 import { autobootName, findFatFile, overwriteFatFile, readFatFile } from '../../core/fat-file.ts'
 import type { BlockDevice, Disks, Events, FirmwareFacts, Machine } from '../../core/ports.ts'
 import { otherSlot, type SlotId, slotIds } from '../../core/units.ts'
@@ -56,7 +56,7 @@ export function trybootLoader(
   let known: Autoboot | null = null
   const isKnown = (it: Autoboot): boolean => known?.partition === it.partition && known.trial === it.trial
 
-  const follow = async (record: BootRecord): Promise<void> => {
+  const tell = async ({ record }: { readonly record: BootRecord }): Promise<void> => {
     const wanted = wantedBy(record)
     if (isKnown(wanted)) return
     known = null
@@ -71,7 +71,15 @@ export function trybootLoader(
   }
 
   return {
-    follow,
+    async follow(record) {
+      try {
+        await tell({ record })
+      } catch (caught) {
+        if (!(caught instanceof EverbootError)) throw caught
+        events.emit({ event: 'autoboot not written', what: caught.fault.what })
+      }
+    },
+    tell,
     rebuild: async () => {
       const stamp = await withDevice(disks.openBoot(), readStamp)
       const versions = { a: null as number | null, b: null as number | null }
@@ -87,7 +95,6 @@ export function trybootLoader(
       else if (first !== own && record[first].ok && !onTrial(record, own)) return 'strayed'
       return record.priority !== own && trialDue(record, floor, own) ? 'trial due' : null
     },
-    tell: ({ record }) => follow(record),
     async proved() {
       await withDevice(disks.openBoot(), async (device) => {
         if ((await readBootCount(device, own)) > 0) await writeBootCount(device, own, 0)
@@ -96,9 +103,9 @@ export function trybootLoader(
     async prepareReboot(boot) {
       const { record, floor } = boot
       if (trialDue(record, floor, own)) {
+        await tell(boot)
         // The firmware counts nothing: what is not taken now would be tried without end.
         await boot.write(tryTaken(record))
-        await follow(boot.record)
         events.emit({
           event: 'hand over',
           slot: record.priority,
@@ -106,9 +113,7 @@ export function trybootLoader(
         })
         return 'trial'
       }
-      await follow(record).catch((caught: unknown) => {
-        events.emit({ event: 'autoboot not written', what: faultOf(caught).what })
-      })
+      await this.follow(record)
       return undefined
     },
   }

@@ -62,6 +62,8 @@ export type Planted =
   | 'record-copy'
   | 'record'
   | 'stamp'
+  /** The sector of autoboot.txt says something else. */
+  | 'autoboot'
   /** Of the disks of a slot, or (slot null) of the boot partition; lasts until `healed`. */
   | 'storage-fault'
   /** Of the data partition; lasts until `healed`. */

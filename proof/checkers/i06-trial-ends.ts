@@ -90,6 +90,9 @@ export const trialEnds = checker<State>({
     planted(state, { what, slot }) {
       const faults = state.faults + 1
       if (what === 'record') return { ...state, ...afresh, faults }
+      // Where it names the trial in [all], the initramfs ends that after its eight boots.
+      const { committedTries } = slotLimits
+      if (what === 'autoboot') return { ...state, faults, lostCopies: state.lostCopies + committedTries }
       if (what === 'record-copy') return { ...state, faults, lostCopies: state.lostCopies + 1 }
       return { ...state, faults, damage: damagePlanted(state.damage, { what, slot }) }
     },

@@ -48,7 +48,7 @@ export const trybootPlants: readonly Plant[] = [
       },
       {
         file: 'device/boot/tryboot.ts',
-        find: `    tell: ({ record }) => follow(record),
+        find: `    tell,
 `,
         replace: `    tell: async () => {},
 `,
