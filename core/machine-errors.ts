@@ -42,7 +42,8 @@ export const machineErrors = {
   },
   'EB-AUTOBOOT': {
     family: 'storage',
-    means: 'autoboot.txt, by which the firmware of a Raspberry Pi chooses a slot, cannot be read or written.',
+    means:
+      'The file by which the firmware of a Raspberry Pi chooses a slot, autoboot.txt, cannot be read or written.',
     todo: 'look at the first partition (fsck.fat); if the file is gone, flash the disk again',
   },
   'EB-EEPROM': {
