@@ -17,7 +17,7 @@ const sectorBytes = 512
 /** @returns boots of this slot; those of the other one are none of its */
 export function decodeBootCount(sector: Uint8Array, slot: SlotId): number {
   const text = Buffer.from(sector.subarray(0, sectorBytes)).toString('latin1')
-  const found = /^([ab]) (\d)\n\0*$/.exec(text)
+  const found = /^([ab]) ([0-8])\n\0*$/.exec(text)
   return found?.[1] === slot ? Number(found[2]) : 0
 }
 
