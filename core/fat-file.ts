@@ -25,7 +25,6 @@ interface Layout {
   readonly clusterBytes: number
   readonly sectorBytes: number
   readonly fatOffset: number
-  readonly fatBytes: number
   readonly dataOffset: number
   readonly clusters: number
   /** Of FAT12 and FAT16, outside the clusters; null: FAT32, by chain. */
@@ -46,11 +45,11 @@ export async function findFatFile(device: BlockDevice, name: string): Promise<Fa
   const wanted = shortName(name)
   for await (const directory of rootOf(device, layout)) {
     for (let at = 0; at + entryBytes <= directory.length; at += entryBytes) {
-      const first = directory[at]
+      const entry = Buffer.from(directory.subarray(at, at + entryBytes))
+      const first = entry.readUInt8(0)
       if (first === 0) return noSuch(name)
-      if (first === deleted || ((directory[at + 11] ?? 0) & noFile) !== 0) continue
-      if (Buffer.from(directory.subarray(at, at + 11)).toString('latin1') !== wanted) continue
-      return placeOf(name, directory.subarray(at, at + entryBytes), layout)
+      if (first === deleted || (entry.readUInt8(11) & noFile) !== 0) continue
+      if (entry.toString('latin1', 0, 11) === wanted) return placeOf(name, entry, layout)
     }
   }
   return noSuch(name)
@@ -119,9 +118,12 @@ function layoutOf(sector: Uint8Array, device: BlockDevice): Layout {
     clusterBytes: perCluster * sectorBytes,
     sectorBytes,
     fatOffset: reserved * sectorBytes,
-    fatBytes: perFat * sectorBytes,
     dataOffset,
-    clusters: Math.floor((total * sectorBytes - dataOffset) / (perCluster * sectorBytes)),
+    clusters: Math.min(
+      Math.floor((total * sectorBytes - dataOffset) / (perCluster * sectorBytes)),
+      // No more than the table has entries for, of which two are reserved.
+      Math.floor((perFat * sectorBytes * 8) / (rootEntries === 0 ? 32 : 12)) - 2,
+    ),
     root,
   }
 }
@@ -136,9 +138,7 @@ async function* rootOf(device: BlockDevice, layout: Layout): AsyncGenerator<Uint
   let { cluster } = root
   for (let count = 0; count < boardLimits.directoryClustersMax && isData(cluster, layout); count += 1) {
     yield readAt(device, clusterOffset(cluster, layout), clusterBytes)
-    const at = layout.fatOffset + cluster * 4
-    if (cluster * 4 >= layout.fatBytes) return
-    const entry = await readAt(device, at, 4)
+    const entry = await readAt(device, layout.fatOffset + cluster * 4, 4)
     cluster = new DataView(entry.buffer, entry.byteOffset).getUint32(0, true) & 0x0fff_ffff
   }
 }

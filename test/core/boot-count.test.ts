@@ -55,5 +55,9 @@ describe('the count of boots', () => {
       throw new EverbootError(fault('EB-SLOT-IO', 'EIO'))
     })
     expect(await readBootCount(device, 'a')).toBe(0)
+    device.fail('read', () => {
+      throw new TypeError('a bug')
+    })
+    await expect(readBootCount(device, 'a')).rejects.toThrow('a bug')
   })
 })

@@ -95,6 +95,15 @@ describe('the file', () => {
     expect(await readFatFile(device, await findFatFile(device, autobootName))).toEqual(new Uint8Array(before))
   })
 
+  it('is looked for to the end of a directory, and no further', async () => {
+    const image = fatImage(autobootName, before)
+    // Every entry is one that was removed.
+    image.fill(0xe5, 3 * 512, 8 * 512)
+    expect(await codeOf(findFatFile(memoryDevice(image.length, 512, image), autobootName))).toBe(
+      'EB-AUTOBOOT',
+    )
+  })
+
   it.each([
     ['is not there', null],
     ['is too short', before.subarray(1)],
