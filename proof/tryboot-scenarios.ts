@@ -25,6 +25,11 @@ export const endsOtherwise: Readonly<Record<string, Otherwise>> = {
   // dm-verity finds the rot after the start, and each boot of [all] counts up to eight.
   'counterexample-5': { boots: 'baaaaaaaabaaaaaaaab' },
   'rot-in-the-running-system': { boots: 'bbbbbbbbab' },
+  // Its cuts are counted in writes of the record, of which there are others here: they use up the tries.
+  'many-cuts': {
+    ...{ result: 'failed', code: 'EB-NO-VERDICT', runs: 'factory', boots: 'aaaaaaaaaaaaaaaaaababa' },
+    ...{ floor: 0, attempts: ['EB-NO-VERDICT'], committed: 'a' },
+  },
   // Without a record autoboot.txt still says what was committed last: that slot runs and rebuilds it.
   'counterexample-7': { boots: 'bba' },
   'record-and-stamp-lost': { runs: 'v2', boots: 'b' },
