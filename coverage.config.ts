@@ -10,15 +10,20 @@ import { defineConfig } from 'vitest/config'
 const modules = [
   // What a loader believes and does.
   'core/block-io.ts',
+  'core/boot-count.ts',
   'core/boot-partition.ts',
   'core/boot-record.ts',
   'core/commit-stamp.ts',
   'core/environment-block.ts',
+  'core/fat-file.ts',
   'bootloader-sim/decide.ts',
+  'bootloader-sim/tryboot/firmware.ts',
+  'bootloader-sim/tryboot/initramfs.ts',
   // What an agent writes for it and remembers.
   'images/release/seal.ts',
   'images/release/slot-layout.ts',
   'images/release/slot-writer.ts',
+  'device/boot/tryboot-rules.ts',
   'device/slots/read-ahead.ts',
   'device/slots/slot-writer.ts',
   'device/slots/slot.ts',
@@ -37,13 +42,17 @@ const modules = [
 
 const tests = [
   'test/core/block-io.test.ts',
+  'test/core/boot-count.test.ts',
   'test/core/boot-partition.test.ts',
   'test/core/boot-record.test.ts',
   'test/core/environment-block.test.ts',
+  'test/core/fat-file.test.ts',
   'test/core/wire.test.ts',
   'test/bootloader-sim/decide.test.ts',
+  'test/bootloader-sim/tryboot/tables.test.ts',
   'test/images/seal.test.ts',
   'test/images/slot-writer.test.ts',
+  'test/device/boot/tryboot-rules.test.ts',
   'test/device/slots/slot-writer.test.ts',
   'test/device/slots/slot.test.ts',
   'test/device/update/journal.test.ts',

@@ -37,15 +37,30 @@ export async function verifySlot(
   slot: SlotId,
   floor: number,
 ): Promise<SlotVerdict> {
+  const sealed = await sealVerdict(disks, firmware, slot, floor)
+  if (!sealed.verified) return sealed
+  try {
+    const damage = await firstDamage(disks, firmware, slot, sealed.seal)
+    return damage === null ? sealed : { verified: false, why: damage }
+  } catch (caught) {
+    if (caught instanceof EverbootError) return { verified: false, why: faultText(caught.fault) }
+    throw caught
+  }
+}
+
+/** The seal alone, authentic and at or above the floor: what an initramfs asks, which leaves the images to dm-verity. */
+export async function sealVerdict(
+  disks: Disks,
+  firmware: Firmware,
+  slot: SlotId,
+  floor: number,
+): Promise<SlotVerdict> {
   try {
     const seal = await withPartition(disks, slot, firmware.sealImage, (it) => readSeal(it, firmware))
     if (typeof seal === 'string') return { verified: false, why: seal }
-    if (seal.securityVersion < floor) {
-      const why = `${seal.releaseId} has security version ${seal.securityVersion}, the floor is ${floor}`
-      return { verified: false, why }
-    }
-    const damage = await firstDamage(disks, firmware, slot, seal)
-    return damage === null ? { verified: true, seal } : { verified: false, why: damage }
+    if (seal.securityVersion >= floor) return { verified: true, seal }
+    const why = `${seal.releaseId} has security version ${seal.securityVersion}, the floor is ${floor}`
+    return { verified: false, why }
   } catch (caught) {
     if (caught instanceof EverbootError) return { verified: false, why: faultText(caught.fault) }
     throw caught

@@ -7,12 +7,13 @@
  */
 import { decodeEnvironment, encodeEnvironment } from './environment-block.ts'
 import { slotLimits } from './limits.ts'
-import { MiB, type SlotId } from './units.ts'
+import { KiB, MiB, type SlotId } from './units.ts'
 
-/** Where the copies and the commit stamp lie on the boot partition. */
+/** Where the copies, the commit stamp and, on a Raspberry Pi, the count of boots lie on the boot partition. */
 export const bootPartition = {
   copyOffsets: [0, MiB] as readonly [number, number],
   stampOffset: 2 * MiB,
+  countOffset: 2 * MiB + 512 * KiB,
   bytesMin: 3 * MiB,
 } as const
 

@@ -40,4 +40,15 @@ export const machineErrors = {
     means: 'QEMU is older than the versions that the QEMU board runs on.',
     todo: 'install the named version or a newer one',
   },
+  'EB-AUTOBOOT': {
+    family: 'storage',
+    means:
+      'The file by which the firmware of a Raspberry Pi chooses a slot, autoboot.txt, cannot be read or written.',
+    todo: 'look at the first partition (fsck.fat); if the file is gone, flash the disk again',
+  },
+  'EB-EEPROM': {
+    family: 'environment',
+    means: 'The bootloader of this Raspberry Pi is too old for A/B by tryboot.',
+    todo: 'update the EEPROM: rpi-eeprom-update -a, then reboot',
+  },
 } as const

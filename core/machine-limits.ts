@@ -5,6 +5,10 @@ import { GiB, hours, KiB, MiB, minutes, seconds } from './units.ts'
 
 /** The emulated board and its bootloader. */
 export const boardLimits = {
+  /** Of a Raspberry Pi: clusters of a directory, partitions that its firmware tries, slots that give way to each other. */
+  directoryClustersMax: 256,
+  partitionsWalkedMax: 8,
+  handOversMax: 4,
   /** Decisions of one boot: look at two slots, rebuild or re-arm, a try for each, start. */
   bootStepsMax: 12,
   /** A slot whose images are larger is refused, since it cannot be checked whole in reasonable time. */

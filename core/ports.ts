@@ -55,6 +55,8 @@ export interface Disks {
   openSlot(slot: SlotId, image: string, mode: 'read' | 'exclusive'): Promise<BlockDevice>
   /** The raw partition of boot record and commit stamp. */
   openBoot(): Promise<BlockDevice>
+  /** The FAT partition of autoboot.txt, on boards whose firmware reads one. */
+  openAutoboot?(): Promise<BlockDevice>
 }
 
 /** A flat directory on the data partition. Nothing is durable before `syncFile` and, for names, `syncDir`. */
@@ -147,11 +149,21 @@ export interface ProgramResult {
 /** Programs of the integrator that run at fixed points of an update. */
 export type HookName = 'pre-install' | 'post-install' | 'pre-commit' | 'post-rollback'
 
+/** What the firmware of a Raspberry Pi says of this boot. */
+export interface FirmwareFacts {
+  /** The one-shot flag was set. */
+  readonly tryboot: boolean
+  /** It started this partition. */
+  readonly partition: number
+}
+
 /** The board itself. */
 export interface Machine {
   handOver(): HandOver
-  /** Ends this boot; never returns. */
-  reboot(): Promise<never>
+  /** What the firmware says of this boot; null when it says nothing. Only on boards that are started by tryboot. */
+  firmware?(): FirmwareFacts | null
+  /** Ends this boot; never returns. @param how `trial`: the firmware is told to try the other partition, once */
+  reboot(how?: 'trial'): Promise<never>
   /** Tells the watchdog that the system lives. */
   pet(): void
   /** Runs a custom check. */

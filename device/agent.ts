@@ -89,8 +89,9 @@ function startParts(board: Board, queue: SerialQueue): Running {
   const reboot = async (): Promise<never> => {
     running.reporter.show()
     await running.reporter.drain(wireLimits.lastWordMs)
+    const how = await board.loader.prepareReboot(board.boot)
     ports.events.emit({ event: 'reboot' })
-    return ports.machine.reboot()
+    return ports.machine.reboot(how)
   }
   const reporter = createReporter(
     board,

@@ -22,6 +22,8 @@ import { otherSlot, type SlotId } from '../core/units.ts'
 import type { AssignedRelease } from '../core/wire/messages.ts'
 import type { Seal } from '../images/release/seal.ts'
 import { type BootControl, openBootControl } from './boot/boot-control.ts'
+import { type Loader, recordLoader } from './boot/loader.ts'
+import { trybootLoader } from './boot/tryboot.ts'
 import { type AgentSettings, sealPartition, slotKeys } from './settings.ts'
 import { readSeal } from './slots/slot.ts'
 import { earliestWallMs } from './update/assignment.ts'
@@ -56,6 +58,7 @@ export interface Board {
   readonly own: SlotId
   readonly spare: SlotId
   readonly boot: BootControl
+  readonly loader: Loader
   readonly journal: JournalFile
   /** Why the journal was started anew, or null. */
   readonly journalLost: Fault | null
@@ -75,7 +78,9 @@ export interface Board {
 export async function openBoard(ports: AgentPorts, settings: AgentSettings): Promise<Board> {
   const handOver = ports.machine.handOver()
   const own = handOver.slot
-  const boot = await openBootControl(ports.disks)
+  const { tryboot } = settings
+  const loader = tryboot == null ? recordLoader : trybootLoader(ports, settings, tryboot.partitions, own)
+  const boot = await openBootControl(ports.disks, loader)
   const { journal, lost } = await openJournal(ports.files, numbersAfterLoss(ports.clock))
   if (lost !== null) ports.events.emit({ event: 'journal lost', code: lost.code })
   const seals = new Map<SlotId, Seal | null>()
@@ -94,6 +99,7 @@ export async function openBoard(ports: AgentPorts, settings: AgentSettings): Pro
     own,
     spare: otherSlot(own),
     boot,
+    loader,
     journal,
     journalLost: lost,
     seal: (slot) => seals.get(slot) ?? null,

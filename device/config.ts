@@ -18,6 +18,7 @@ const durationMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue
 const program = v.pipe(v.array(v.string()), v.minLength(1))
 
 const device = v.strictObject({ device: path, offset: v.optional(aligned), bytes: v.optional(aligned) })
+const bootPartition = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(9))
 const partitions = v.pipe(
   v.record(id, device),
   v.check(
@@ -46,7 +47,19 @@ const systemSchema = v.strictObject({
   boot: device,
   slots: v.strictObject({ a: partitions, b: partitions }),
   watchdog: v.nullable(path),
-  reboot: v.union([v.strictObject({ command: program }), v.strictObject({ file: path })]),
+  reboot: v.union([
+    /** `trial`: what sets the firmware's one-shot flag, such as `reboot "0 tryboot"`. */
+    v.strictObject({ command: program, trial: v.optional(program) }),
+    v.strictObject({ file: path }),
+  ]),
+  /** A Raspberry Pi: where autoboot.txt lies, boot partitions of the slots, the firmware's facts about this boot. */
+  tryboot: v.optional(
+    v.strictObject({
+      autoboot: device,
+      partitions: v.strictObject({ a: bootPartition, b: bootPartition }),
+      flags: path,
+    }),
+  ),
   lastConsole: v.nullable(path),
   bootTrace: v.nullable(path),
   hooks: v.nullable(path),
@@ -79,7 +92,17 @@ export function decodeSystemConfig(bytes: Uint8Array, name: string): Result<Syst
   if (!decoded.ok) return decoded
   const { a, b } = decoded.value.slots
   const same = Object.keys(a).join() === Object.keys(b).join()
-  return same ? decoded : fail(fault('EB-CONFIG', `${name}: slots a and b have different partitions`))
+  if (!same) return fail(fault('EB-CONFIG', `${name}: slots a and b have different partitions`))
+  const wrong = trybootFault(decoded.value)
+  return wrong === null ? decoded : fail(fault('EB-CONFIG', `${name}: ${wrong}`))
+}
+
+/** @returns in words what keeps a board from being started by tryboot, or null */
+function trybootFault({ tryboot, reboot }: SystemConfig): string | null {
+  if (tryboot === undefined) return null
+  if (tryboot.partitions.a === tryboot.partitions.b) return 'tryboot.partitions: both slots have the same'
+  const trial = 'command' in reboot ? reboot.trial : undefined
+  return trial === undefined ? 'reboot.trial is missing, which tryboot needs' : null
 }
 
 /** @returns the identity, or EB-CONFIG */

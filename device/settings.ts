@@ -3,6 +3,7 @@
  * Leaves to others: reading it from files (config.ts).
  */
 
+import type { SlotId } from '../core/units.ts'
 import type { Verify } from '../keys/public-key.ts'
 import type { Trust } from '../keys/trust.ts'
 import type { HealthCheck } from './health/checks.ts'
@@ -25,6 +26,8 @@ export interface AgentSettings {
     readonly networkDeadlineMs: number
   }
   readonly rebootDelayMs: number
+  /** On a Raspberry Pi: number of the boot partition of each slot, as autoboot.txt names them. */
+  readonly tryboot?: { readonly partitions: Readonly<Record<SlotId, number>> } | undefined
 }
 
 export function slotKeys(settings: AgentSettings): SlotKeys {

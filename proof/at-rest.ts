@@ -45,6 +45,7 @@ export function atRest({ world, board, observer }: Scene): boolean {
   const record = observer.truth.record()
   // What an attempt that failed has left in the spare may wait for its flush for ever.
   if (record === null || board.bootDisk.pending().length > 0) return false
+  if ((board.storage.autoboot?.pending().length ?? 0) > 0) return false
   return record[slot].ok ? committedRests(record, slot) : restsUncommitted(record, slot, journal, board)
 }
 

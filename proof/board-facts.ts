@@ -28,11 +28,16 @@ export const restartMs = 300
 /** Before a system that does not believe its slot resets the board. */
 export const initramfsMs = 1_000
 
+/** Boot partitions of the slots of a board that is started by tryboot. */
+export const trybootPartitions = { a: 2, b: 3 } as const
+
 /**
  * `verifying`: the loader checks seal and images itself. `record-only`: it goes by record and claims, and what it
- * starts checks the slot, as on boards with a stock U-Boot.
+ * starts checks the slot, as on boards with a stock U-Boot. `tryboot`: the firmware of a Raspberry Pi, which knows
+ * autoboot.txt and a one-shot flag; the initramfs checks the seal, dm-verity the image.
  */
-export type LoaderKind = 'verifying' | 'record-only'
+export const loaderKinds = ['verifying', 'record-only', 'tryboot'] as const
+export type LoaderKind = (typeof loaderKinds)[number]
 
 /** `refused`: the slot was started by a loader that cannot verify, and what it started did not believe the slot. */
 export type BootSeen = BootOutcome | { readonly kind: 'refused'; readonly slot: SlotId; readonly why: string }
@@ -74,6 +79,7 @@ export interface SimBoard {
   readonly slots: Readonly<Record<SlotId, SimDisk>>
   partition(slot: SlotId, name: string): SimDisk
   readonly bootDisk: SimDisk
+  readonly loader: LoaderKind
   readonly files: SimFiles
   readonly system: Surroundings
   readonly power: Power

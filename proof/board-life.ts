@@ -4,19 +4,20 @@
  * Leaves to others: what the board is made of (board.ts), what it keeps (board-storage.ts).
  */
 import { createHash } from 'node:crypto'
-import { boot } from '../bootloader-sim/bootloader.ts'
+import { type BootOutcome, boot } from '../bootloader-sim/bootloader.ts'
 import type { SimDisk } from '../bootloader-sim/devices/block-device.ts'
 import { type Fate, fatesOf, type Leftover } from '../bootloader-sim/devices/fate.ts'
 import type { SimFiles } from '../bootloader-sim/devices/file-store.ts'
 import { mortal, never, silent } from '../bootloader-sim/devices/mortal.ts'
 import type { SimLink } from '../bootloader-sim/devices/network.ts'
 import type { CutTime, Power } from '../bootloader-sim/devices/power.ts'
+import { bootByTryboot } from '../bootloader-sim/tryboot/loader.ts'
 import { type Firmware, verifySlot } from '../bootloader-sim/verified-slot.ts'
 import { present } from '../core/assert.ts'
 import { currentRecord, readRecord, readStamp } from '../core/boot-partition.ts'
 import type { BootRecord } from '../core/boot-record.ts'
-import { type Fault, faultOf } from '../core/errors.ts'
-import type { Disks, Entropy, Link, LogEvent, Machine } from '../core/ports.ts'
+import { type Fault, faultOf, raise } from '../core/errors.ts'
+import type { Disks, Entropy, FirmwareFacts, Link, LogEvent, Machine } from '../core/ports.ts'
 import { seededRandom } from '../core/prng.ts'
 import type { SlotId } from '../core/units.ts'
 import { type Agent, createAgent } from '../device/agent.ts'
@@ -29,6 +30,7 @@ import {
   noSlotMs,
   restartMs,
   type SimBoard,
+  trybootPartitions,
   watchdogMs,
 } from './board-facts.ts'
 import type { Storage } from './board-storage.ts'
@@ -42,6 +44,7 @@ export class Board implements SimBoard {
   readonly storage: Storage
   readonly slots: Readonly<Record<SlotId, SimDisk>>
   readonly bootDisk: SimDisk
+  readonly loader: LoaderKind
   readonly files: SimFiles
   readonly system = allWell()
   readonly power: Power
@@ -58,7 +61,6 @@ export class Board implements SimBoard {
   behaves: SimBoard['behaves'] = (_, behaviour) => behaviour
   bootId = ''
   readonly #world: BoardWorld
-  readonly #loader: LoaderKind
   readonly #disks: Disks
   #on = false
   /** Counts graphs: each boot and each start of the agent is one. */
@@ -71,6 +73,9 @@ export class Board implements SimBoard {
   #handOver = { slot: 'a' as SlotId, bootId: '', bootMs: 0 }
   #behaviour: Behaviour = 'hang'
   #trace = ''
+  /** Of a Raspberry Pi: the one-shot flag, which a loss of power clears, and what the device tree says of this boot. */
+  #tryboot = false
+  #firmware: FirmwareFacts | null = null
   #planned: Leftover | readonly Fate[] = 'lost'
 
   constructor(
@@ -84,7 +89,7 @@ export class Board implements SimBoard {
   ) {
     this.id = id
     this.#world = world
-    this.#loader = loader
+    this.loader = loader
     this.settings = settings
     this.wrappingKey = settings.wrappingKey
     this.storage = storage
@@ -105,6 +110,8 @@ export class Board implements SimBoard {
         this.system.openBoot()
         return storage.boot.handle()
       },
+      openAutoboot: async () =>
+        storage.autoboot?.handle() ?? raise('EB-SLOT-MISSING', 'there is no partition of autoboot.txt'),
     }
     power.onCut = () => {
       this.powerOff(this.#planned)
@@ -133,6 +140,7 @@ export class Board implements SimBoard {
 
   powerOff(leftover: Leftover | readonly Fate[] = 'lost'): void {
     this.#on = false
+    this.#tryboot = false
     this.#stopAll()
     const random = this.#random()
     const fates = typeof leftover === 'string' ? fatesOf(leftover, this.storage.pending(), random) : leftover
@@ -154,16 +162,16 @@ export class Board implements SimBoard {
     const alive = this.#aliveNow()
     const [sealImage = 'rootfs'] = this.settings.partitions
     const firmware: Firmware = {
-      looks: this.#loader === 'record-only' ? 'claim' : 'verify',
+      looks: this.loader === 'record-only' ? 'claim' : 'verify',
       sealKeys: this.#world.publisher.trust.seal,
       verify: this.#world.bootVerify,
       sealImage,
     }
     const ports = { disks: mortal(this.#disks, alive), entropy: this.#entropy() }
-    const outcome = await boot(ports, firmware)
+    const outcome = await this.#start(ports, firmware)
     if (!alive()) return
     const doubt =
-      outcome.kind === 'start' && this.#loader === 'record-only'
+      outcome.kind === 'start' && this.loader === 'record-only'
         ? await this.#doubt(firmware, ports.disks, outcome.slot)
         : null
     if (!alive()) return
@@ -185,7 +193,10 @@ export class Board implements SimBoard {
       return
     }
     const says = behaviourOf(this.slots[outcome.slot].medium(0, 4096))
-    this.#behaviour = this.behaves(outcome.slot, says)
+    this.#behaviour = (await this.#isWhole(ports.disks, firmware, outcome))
+      ? this.behaves(outcome.slot, says)
+      : 'hang'
+    if (!alive()) return
     if (this.#behaviour !== 'hang' && this.#behaviour !== 'no agent') this.#startAgent()
   }
 
@@ -195,6 +206,20 @@ export class Board implements SimBoard {
     const floor = Math.max(record?.floor ?? 0, (await readStamp(this.bootDisk))?.floor ?? 0)
     const verdict = await verifySlot(disks, { ...firmware, looks: 'verify' }, slot, floor)
     return verdict.verified ? null : verdict.why
+  }
+
+  async #start(ports: { disks: Disks; entropy: Entropy }, firmware: Firmware): Promise<BootOutcome> {
+    if (this.loader !== 'tryboot') return boot(ports, firmware)
+    const flag = this.#tryboot
+    this.#tryboot = false
+    const started = await bootByTryboot({ ...ports, partitions: trybootPartitions }, firmware, flag)
+    this.#firmware = started
+    return started.outcome
+  }
+
+  /** What dm-verity would find; nobody else leaves the images to it. */
+  async #isWhole(disks: Disks, firmware: Firmware, { slot }: { slot: SlotId }): Promise<boolean> {
+    return this.loader !== 'tryboot' || (await verifySlot(disks, firmware, slot, 0)).verified
   }
 
   cutAt(n: number, time: CutTime, leftover: Leftover | readonly Fate[]): void {
@@ -312,9 +337,12 @@ export class Board implements SimBoard {
   #machine(): Machine {
     return {
       handOver: () => this.#handOver,
-      reboot: async () => {
+      firmware: () => this.system.firmware(this.#firmware),
+      reboot: async (how) => {
         this.system.reboot()
-        this.#reset()
+        this.powerOff()
+        this.#tryboot = how === 'trial'
+        void this.powerOn()
         return never()
       },
       pet: () => this.#pet(),

@@ -1,7 +1,8 @@
 /**
  * What of a simulated board survives: its disks and its files. An image of it is a crash point; an image with
  * a fate for each pending thing is a crash image.
- * Promise: the order of pending things is fixed: boot partition, partitions of slot A, of slot B, files.
+ * Promise: the order of pending things is fixed: boot partition, that of autoboot.txt where there is one, partitions
+ * of slot A, of slot B, files.
  * Leaves to others: everything that runs (board.ts).
  */
 
@@ -9,17 +10,23 @@ import { type DiskImage, type SimDisk, simDisk } from '../bootloader-sim/devices
 import type { Fate, Pending } from '../bootloader-sim/devices/fate.ts'
 import { type FilesImage, type SimFiles, simFiles } from '../bootloader-sim/devices/file-store.ts'
 import type { Power } from '../bootloader-sim/devices/power.ts'
+import { fatImage, fatImageBytes } from '../bootloader-sim/tryboot/fat-image.ts'
+import { printAutoboot } from '../core/autoboot.ts'
 import { writeFactoryRecord } from '../core/boot-partition.ts'
 import { bootPartition } from '../core/boot-record.ts'
 import { raise } from '../core/errors.ts'
+import { autobootName } from '../core/fat-file.ts'
 import { slotLimits } from '../core/limits.ts'
 import { type SlotId, slotIds } from '../core/units.ts'
 import { sealOffset } from '../images/release/slot-layout.ts'
 import { verityBuilder } from '../images/release/verity.ts'
+import { trybootPartitions } from './board-facts.ts'
 import type { MadeRelease } from './publisher.ts'
 
 export interface Storage {
   readonly boot: SimDisk
+  /** The first partition of a board that is started by tryboot. */
+  readonly autoboot: SimDisk | null
   readonly files: SimFiles
   /** All disks: the boot partition first. */
   readonly disks: readonly SimDisk[]
@@ -44,7 +51,11 @@ export interface StorageShape {
   readonly sectorBytes: number
   /** Memory for readers and writers of the disks. */
   readonly allocate?: ((bytes: number) => Uint8Array) | undefined
+  readonly tryboot?: boolean | undefined
 }
+
+/** In the emulated autoboot.txt: behind the number of [all], so that a torn write leaves both lines with one number. */
+const autobootTear = printAutoboot({ partition: 2, trial: 3 }).indexOf('2'.charCodeAt(0)) + 1
 
 export function createStorage(shape: StorageShape, power: Power): Storage {
   const { partitions, slotBytes, sectorBytes, allocate } = shape
@@ -58,9 +69,13 @@ export function createStorage(shape: StorageShape, power: Power): Storage {
     ),
   )
   const files = simFiles(power)
-  const disks = [boot, ...slots.values()]
+  const autoboot =
+    shape.tryboot === true ? simDisk('autoboot', fatImageBytes, sectorBytes, power, allocate) : null
+  autoboot?.tearAt(autobootTear)
+  const disks = [boot, ...(autoboot === null ? [] : [autoboot]), ...slots.values()]
   return {
     boot,
+    autoboot,
     files,
     disks,
     partition: (slot, name) =>
@@ -100,6 +115,8 @@ export async function writeFactory(storage: Storage, { manifest, images }: MadeR
   await disk.write(sealOffset(disk.sizeBytes), seal)
   await disk.flush()
   await writeFactoryRecord(storage.boot, manifest.securityVersion)
+  const { a, b } = trybootPartitions
+  storage.autoboot?.plant(0, fatImage(autobootName, printAutoboot({ partition: a, trial: b })))
 }
 
 /** An image and its hash tree, as they lie in a slot. */

@@ -8,7 +8,13 @@
 import { createHash } from 'node:crypto'
 import { createPower } from '../bootloader-sim/devices/power.ts'
 import type { AgentSettings } from '../device/settings.ts'
-import type { BoardImage, BoardOptions, BoardWorld, SimBoard } from './board-facts.ts'
+import {
+  type BoardImage,
+  type BoardOptions,
+  type BoardWorld,
+  type SimBoard,
+  trybootPartitions,
+} from './board-facts.ts'
 import { Board } from './board-life.ts'
 import { createStorage, writeFactory } from './board-storage.ts'
 import type { MadeRelease } from './publisher.ts'
@@ -28,6 +34,7 @@ export async function createBoard(
       slotBytes: options.slotBytes ?? 256 * 1024,
       sectorBytes: options.sectorBytes ?? 4096,
       allocate: world.allocate,
+      tryboot: options.loader === 'tryboot',
     },
     power,
   )
@@ -63,6 +70,7 @@ function settingsOf(
       networkDeadlineMs: 900_000,
     },
     rebootDelayMs: 5_000,
+    tryboot: options.loader === 'tryboot' ? { partitions: trybootPartitions } : undefined,
     ...options.settings,
   }
 }

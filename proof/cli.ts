@@ -16,6 +16,7 @@ import { writeWhole } from '../images/release/adapters/file-bytes.ts'
 import { rememberingParts, sweepParts } from './adapters/parts.ts'
 import { openScenario, sweptNames } from './adapters/scenario-files.ts'
 import { runJobs, workersMax } from './adapters/workers.ts'
+import { loaderKinds } from './board-facts.ts'
 import { replayCrash, replaySeed } from './replay.ts'
 import { reportPage } from './report/page.ts'
 import { reportLines } from './report/terminal.ts'
@@ -24,13 +25,15 @@ import type { SeedResult } from './swarm/swarm.ts'
 import type { SweepPart } from './sweep/explore.ts'
 import { merged } from './sweep/merge.ts'
 import type { SweepResult } from './sweep/result.ts'
+import { scenarioFor } from './tryboot-scenarios.ts'
 
 const shapeOptions: Readonly<Record<string, CommandOption>> = {
   pieces: { type: 'string', value: 'N', means: 'pieces of 4 KiB in each image (default 64)' },
   loader: {
     type: 'string',
     value: 'KIND',
-    means: 'verifying, or record-only as on boards with a stock U-Boot (default verifying)',
+    means:
+      'verifying, record-only as on boards with a stock U-Boot, or tryboot as on a Raspberry Pi (default verifying)',
   },
   sector: { type: 'string', value: 'BYTES', means: 'what a disk writes whole: 512 or 4096 (default 4096)' },
 }
@@ -94,7 +97,8 @@ async function sweepOne(
   depth: 1 | 2,
   { io }: CommandInput,
 ): Promise<SweepResult> {
-  const { text, scenario } = await openScenario(name)
+  const { text, scenario: opened } = await openScenario(name)
+  const scenario = scenarioFor(opened, stage.loader)
   const began = performance.now()
   // More parts than workers, so that none waits long for the other at the end.
   const parts = workersMax * proofLimits.partsPerWorker
@@ -232,7 +236,7 @@ const replay: Command = {
 async function replayState(path: string, shape: StageOptions) {
   const [name = ''] = path.split('/')
   const { scenario } = await openScenario(name)
-  return replayCrash(path, scenario, shape, sweepParts)
+  return replayCrash(path, scenarioFor(scenario, shape.loader), shape, sweepParts)
 }
 
 function shapeOf(input: CommandInput): StageOptions {
@@ -240,10 +244,9 @@ function shapeOf(input: CommandInput): StageOptions {
     numberOption(input, 'pieces', proofLimits.piecesMin, proofLimits.piecesMax) ?? proofLimits.pieces
   const sector = numberOption(input, 'sector', 512, 4096) ?? 4096
   if (sector !== 512 && sector !== 4096) raise('EB-USAGE', `--sector is 512 or 4096, not ${sector}`)
-  const loader = input.values['loader'] ?? 'verifying'
-  if (loader !== 'verifying' && loader !== 'record-only') {
-    raise('EB-USAGE', `--loader is verifying or record-only, not ${loader}`)
-  }
+  const kind = input.values['loader'] ?? 'verifying'
+  const loader = loaderKinds.find((it) => it === kind)
+  if (loader === undefined) raise('EB-USAGE', `--loader is ${loaderKinds.join(', ')}, not ${kind}`)
   return { seed: 1, pieces, sectorBytes: sector, loader }
 }
 

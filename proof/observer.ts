@@ -99,6 +99,10 @@ function attach(world: World, board: SimBoard, tell: (it: Happening) => void): v
   const { storage, settings } = board
   storage.boot.onWrite = (offset, bytes) =>
     tell({ kind: 'write', slot: null, partition: 'boot', offset, bytes })
+  if (storage.autoboot !== null) {
+    storage.autoboot.onWrite = (offset, bytes) =>
+      tell({ kind: 'write', slot: null, partition: 'autoboot', offset, bytes })
+  }
   for (const slot of ['a', 'b'] as const) {
     for (const partition of settings.partitions) {
       storage.partition(slot, partition).onWrite = (offset, bytes) =>

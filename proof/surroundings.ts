@@ -5,7 +5,7 @@
  */
 import { never } from '../bootloader-sim/devices/mortal.ts'
 import { raise } from '../core/errors.ts'
-import type { HookName, ProgramResult } from '../core/ports.ts'
+import type { FirmwareFacts, HookName, ProgramResult } from '../core/ports.ts'
 import type { SlotId } from '../core/units.ts'
 import type { ReleaseFile } from '../device/board.ts'
 import type { Behaviour } from './publisher.ts'
@@ -20,6 +20,8 @@ export interface Surroundings {
   openBoot: () => void
   reboot: () => void
   wallMs: (trueMs: number) => number
+  /** What the device tree says of a boot by tryboot. */
+  firmware: (truly: FirmwareFacts | null) => FirmwareFacts | null
   openReleaseFile: (path: string) => Promise<ReleaseFile>
 }
 
@@ -36,6 +38,7 @@ export function allWell(): Surroundings {
     openBoot: () => {},
     reboot: () => {},
     wallMs: (trueMs) => trueMs,
+    firmware: (truly) => truly,
     openReleaseFile: async (path) => raise('EB-FILE', `${path} does not exist`),
   }
 }

@@ -6,6 +6,9 @@
  * Leaves to others: what should lie there (checkers/).
  */
 import type { Page, SimDisk } from '../bootloader-sim/devices/block-device.ts'
+import { fatImageFileOffset } from '../bootloader-sim/tryboot/fat-image.ts'
+import { partitionNamed } from '../bootloader-sim/tryboot/firmware.ts'
+import { autobootBytes } from '../core/autoboot.ts'
 import { type BootRecord, bootPartition, chooseCopy, decodeRecord } from '../core/boot-record.ts'
 import { type CommitStamp, decodeStamp } from '../core/commit-stamp.ts'
 import { slotLimits } from '../core/limits.ts'
@@ -35,6 +38,8 @@ export interface Truth {
   stamp(): CommitStamp | null
   /** The higher floor of record and stamp. */
   floor(): number
+  /** What the firmware of a Raspberry Pi reads in autoboot.txt; null: there is no such board, or no file. */
+  autoboot(): { readonly all: number | null; readonly tryboot: number | null } | null
 }
 
 /** What a slot holds of a release. */
@@ -87,6 +92,14 @@ export function truthOf(
     const { copies, current } = chooseCopy(first(), second())
     return { copies, record: current === null ? null : copies[current], stamp: stamp() }
   })
+  const disk = storage.autoboot
+  const autoboot =
+    disk === null
+      ? () => null
+      : remembered([disk], () => {
+          const file = disk.medium(fatImageFileOffset, autobootBytes)
+          return { all: partitionNamed(file, false), tryboot: partitionNamed(file, true) }
+        })
   return {
     slot: (slot) => slots[slot]().whole,
     verifies: (slot) => slots[slot]().verifies,
@@ -104,6 +117,7 @@ export function truthOf(
     newestCopy: () => chooseCopy(...boot().copies).current ?? 0,
     stamp: () => boot().stamp,
     floor: () => Math.max(boot().record?.floor ?? 0, boot().stamp?.floor ?? 0),
+    autoboot,
   }
 }
 

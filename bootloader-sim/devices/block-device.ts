@@ -7,7 +7,7 @@
  */
 import { assert } from '../../core/assert.ts'
 import type { BlockDevice } from '../../core/ports.ts'
-import { type Fate, type Pending, survivingPart } from './fate.ts'
+import { type Fate, type Pending, partAround, survivingPart } from './fate.ts'
 import type { Power } from './power.ts'
 
 /** null: zeros. */
@@ -17,6 +17,8 @@ export type Page = Uint8Array | null
 export interface DiskImage {
   readonly medium: readonly Page[]
   readonly unflushed: readonly Unflushed[]
+  /** Its sectors are not atomic: each write tears so many bytes after its begin. Absent: at sector edges only. */
+  readonly tearsAt?: number
 }
 
 interface Unflushed {
@@ -45,6 +47,8 @@ export interface SimDisk extends BlockDevice {
   written(): number
   /** Another number whenever the medium may have changed. */
   version(): number
+  /** From now on a write may be torn inside a sector, so many bytes after its begin; null: never. */
+  tearAt(bytes: number | null): void
   readonly faults: DiskFaults
   /** Told of each write that takes effect. */
   onWrite: (offset: number, bytes: Uint8Array) => void
@@ -76,6 +80,7 @@ export function simDisk(
   let unflushed: Unflushed[] = []
   let written = 0
   let version = 0
+  let tearsAt: number | null = null
   const check = (offset: number, bytes: number): void => {
     const aligned = offset % sectorBytes === 0 && bytes % sectorBytes === 0
     assert(aligned, `${name}: ${offset}+${bytes} is not aligned to ${sectorBytes}`)
@@ -135,9 +140,13 @@ export function simDisk(
     pending: () =>
       unflushed.map(({ offset, bytes }) => ({
         what: `${name} ${offset}+${bytes.length}`,
-        tearable: bytes.length > sectorBytes,
+        tearable: tearsAt !== null || bytes.length > sectorBytes,
       })),
-    image: () => ({ medium: medium.slice(), unflushed: unflushed.slice() }),
+    image: () => ({
+      medium: medium.slice(),
+      unflushed: unflushed.slice(),
+      ...(tearsAt === null ? {} : { tearsAt }),
+    }),
     restore(image) {
       version += 1
       medium = image.medium.slice()
@@ -165,6 +174,9 @@ export function simDisk(
     },
     written: () => written,
     version: () => version,
+    tearAt(bytes) {
+      tearsAt = bytes
+    },
   }
   return it
 }
@@ -173,10 +185,14 @@ export function simDisk(
 export function crashedDisk(image: DiskImage, fates: readonly Fate[], sectorBytes: number): DiskImage {
   const medium = image.medium.slice()
   image.unflushed.forEach(({ offset, bytes }, index) => {
-    const { from, endExclusive } = survivingPart(fates[index] ?? 'lost', offset, bytes.length, sectorBytes)
+    const fate = fates[index] ?? 'lost'
+    const { from, endExclusive } =
+      image.tearsAt === undefined
+        ? survivingPart(fate, offset, bytes.length, sectorBytes)
+        : partAround(image.tearsAt, fate, bytes.length)
     put(medium, offset + from, bytes.subarray(from, endExclusive))
   })
-  return { medium, unflushed: [] }
+  return { ...image, medium, unflushed: [] }
 }
 
 /** A device as one opener has it. */

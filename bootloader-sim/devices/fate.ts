@@ -27,7 +27,11 @@ export interface Part {
 
 /** What a fate leaves of a write, counted from its begin: nothing, all, or one side of `tearEdge`. */
 export function survivingPart(fate: Fate, offset: number, bytes: number, sectorBytes: number): Part {
-  const edge = tearEdge(offset, bytes, sectorBytes) ?? bytes
+  return partAround(tearEdge(offset, bytes, sectorBytes) ?? bytes, fate, bytes)
+}
+
+/** The same for a write that tears at `edge`, counted from its begin. */
+export function partAround(edge: number, fate: Fate, bytes: number): Part {
   if (fate === 'kept') return { from: 0, endExclusive: bytes }
   if (fate === 'front') return { from: 0, endExclusive: edge }
   if (fate === 'back') return { from: edge, endExclusive: bytes }

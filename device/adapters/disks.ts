@@ -11,6 +11,7 @@ import { type DevicePath, openBlockDevice } from './block-device.ts'
 export function configuredDisks(
   boot: DevicePath,
   slots: Readonly<Record<SlotId, Readonly<Record<string, DevicePath>>>>,
+  autoboot?: DevicePath | undefined,
 ): Disks {
   const memory = alignedMemory()
   return {
@@ -20,5 +21,6 @@ export function configuredDisks(
       return openBlockDevice(path, mode, memory)
     },
     openBoot: () => openBlockDevice(boot, 'write', memory),
+    ...(autoboot === undefined ? {} : { openAutoboot: () => openBlockDevice(autoboot, 'write', memory) }),
   }
 }

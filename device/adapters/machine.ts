@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { raise } from '../../core/errors.ts'
 import { trialLimits } from '../../core/limits.ts'
 import type { HandOver, Machine } from '../../core/ports.ts'
+import { readFirmwareFacts } from './firmware-facts.ts'
 import { runProgram } from './run-program.ts'
 
 const http = process.getBuiltinModule('node:http')
@@ -25,10 +26,18 @@ export interface MachineOptions {
   readonly handOver: HandOver
   readonly hardware: readonly string[]
   readonly watchdog: string | null
-  readonly reboot: { readonly command: readonly string[] } | { readonly file: string }
+  readonly reboot:
+    | {
+        readonly command: readonly string[]
+        /** Sets the firmware's one-shot flag too. */
+        readonly trial?: readonly string[] | undefined
+      }
+    | { readonly file: string }
   readonly lastConsole: string | null
   readonly bootTrace: string | null
   readonly hooks: string | null
+  /** Directory of the device tree in which the firmware speaks of this boot; absent: it is never asked. */
+  readonly flags?: string | null
 }
 
 export interface SystemMachine extends Machine {
@@ -41,9 +50,11 @@ export function systemMachine(options: MachineOptions): SystemMachine {
   return {
     handOver: () => options.handOver,
     hardware: () => options.hardware,
-    async reboot() {
-      if ('file' in options.reboot) rebootByFile(options.reboot.file)
-      else await rebootByCommand(options.reboot.command)
+    firmware: () => (options.flags == null ? null : readFirmwareFacts(options.flags)),
+    async reboot(how) {
+      const { reboot } = options
+      if ('file' in reboot) rebootByFile(reboot.file)
+      else await rebootByCommand(how === 'trial' ? (reboot.trial ?? reboot.command) : reboot.command)
       return new Promise<never>(() => {})
     },
     pet: () => watchdog?.pet(),

@@ -41,13 +41,14 @@ export async function runAgent(configPath: string): Promise<void> {
     lastConsole: system.lastConsole,
     bootTrace: system.bootTrace,
     hooks: system.hooks,
+    flags: system.tryboot?.flags ?? null,
   })
   const agent = createAgent(
     {
       clock: systemClock,
       random: systemRandom,
       entropy: systemEntropy,
-      disks: configuredDisks(system.boot, system.slots),
+      disks: configuredDisks(system.boot, system.slots, system.tryboot?.autoboot),
       files,
       link: mqttLink(
         { url: identity.mqtt, deviceId: identity.deviceId, token: identity.token, ca: identity.ca },
@@ -91,6 +92,7 @@ function settingsOf(system: SystemConfig, identity: Identity): AgentSettings {
     partitions: Object.keys(system.slots.a),
     health: system.health,
     rebootDelayMs: system.rebootDelayMs,
+    tryboot: system.tryboot,
   }
 }
 

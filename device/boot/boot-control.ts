@@ -18,6 +18,7 @@ import { raise } from '../../core/errors.ts'
 import type { BlockDevice, Disks } from '../../core/ports.ts'
 import type { SlotId } from '../../core/units.ts'
 import { floorOf } from '../update/boot-rules.ts'
+import type { RecordFollower } from './loader.ts'
 
 export interface BootControl {
   readonly record: BootRecord
@@ -36,9 +37,13 @@ export interface BootControl {
 /**
  * Flushes first: after a killed process the medium may lag behind what is read. The partition is opened for
  * each step and closed after it, so that nothing is held for the life of the agent.
+ * @param loader is told of each record that was written, once it is on the medium
  * @throws EverbootError EB-RECORD when neither copy can be believed, EB-SLOT-*
  */
-export async function openBootControl(disks: Pick<Disks, 'openBoot'>): Promise<BootControl> {
+export async function openBootControl(
+  disks: Pick<Disks, 'openBoot'>,
+  loader: RecordFollower,
+): Promise<BootControl> {
   const withPartition = async <T>(work: (device: BlockDevice) => Promise<T>): Promise<T> => {
     const device = await disks.openBoot()
     try {
@@ -53,6 +58,10 @@ export async function openBootControl(disks: Pick<Disks, 'openBoot'>): Promise<B
   })
   const current = (): BootRecord =>
     currentRecord(copies) ?? raise('EB-RECORD', 'neither copy of the boot record can be believed')
+  if (currentRecord(copies) === null) {
+    const anew = await loader.rebuild()
+    if (anew !== null) copies = await withPartition((device) => writeRecordTwice(device, copies, anew))
+  }
   current()
   /** A write that failed may be on the medium all the same: memory must say what the medium says. */
   const change = async (work: (device: BlockDevice) => Promise<RecordCopies>): Promise<void> => {
@@ -62,6 +71,7 @@ export async function openBootControl(disks: Pick<Disks, 'openBoot'>): Promise<B
       copies = await withPartition(readRecord).catch(() => copies)
       throw caught
     }
+    await loader.follow(current())
   }
   return {
     get record() {

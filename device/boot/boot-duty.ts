@@ -5,7 +5,7 @@
  * committed system that is sick stays up and says so.
  * Leaves to others: the sequences of writes (commit.ts), the rules (update/boot-rules.ts).
  */
-import { type ErrorCode, fault, faultOf, isErrorCode } from '../../core/errors.ts'
+import { type ErrorCode, EverbootError, fault, faultOf, isErrorCode } from '../../core/errors.ts'
 import { trialLimits } from '../../core/limits.ts'
 import { otherSlot } from '../../core/units.ts'
 import type { Evidence } from '../../core/wire/messages.ts'
@@ -51,6 +51,8 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
   const { boot, journal, own, handOver, ports } = board
   let settled = false
   let verdict: FinalVerdict | null = null
+  /** Why the loader could not be told, when that was last said to the hub. */
+  let untold: ErrorCode | null = null
 
   const settle = async (): Promise<void> => {
     settled = true
@@ -77,6 +79,40 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
         return host.updater.resume('REBOOTING', 'fell back', await endOf(attempt))
       case 'resume':
         return
+    }
+  }
+
+  /** On boards whose firmware cannot read the record: a boot that ended up in the wrong slot goes on to the right one. */
+  const findPlace = async (): Promise<void> => {
+    const why = await board.loader.misplaced(boot)
+    // An agent that is killed once the loader is told must not take its boot for a fall back.
+    if (why === 'strayed') await willLeave(handOver.bootId)
+    const told = await tellLoader()
+    if (why === 'strayed' && !told) return willLeave('')
+    if (why === null) return
+    ports.events.emit({ event: 'misplaced', slot: own, why })
+    await host.reboot()
+  }
+
+  const willLeave = async (leaving: string): Promise<void> => {
+    try {
+      await journal.save((it) => ({ ...it, leaving }))
+    } catch (caught) {
+      ports.events.emit({ event: 'leaving not kept', what: faultOf(caught).what })
+    }
+  }
+
+  /** A loader that cannot be told is told again at the next start; until then this system runs on. */
+  const tellLoader = async (): Promise<boolean> => {
+    try {
+      await board.loader.tell(boot)
+      return true
+    } catch (caught) {
+      if (!(caught instanceof EverbootError)) throw caught
+      const { code, what } = caught.fault
+      if (untold !== code) await host.reporter.keepSoon({ notice: { code, what } })
+      untold = code
+      return false
     }
   }
 
@@ -135,6 +171,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       return judged({ kind: 'unhealthy', code: 'EB-HOOK', check })
     }
     await commit(board)
+    await provedHere()
     await host.reporter.keepSoon({}, (it) => ({ ...it, handedBack: false, lived: null }))
     await host.updater.fire('committed')
   }
@@ -143,6 +180,12 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
     // Told first: once the record is right again, nothing shows that the board fell back.
     if (tidied(boot.record, own, claimsPriority(journal.current.attempt)).fellBack) await tellFallBack()
     await tidy(board)
+    await provedHere()
+  }
+
+  const provedHere = async (): Promise<void> => {
+    await tellLoader()
+    await board.loader.proved()
   }
 
   const tellFallBack = async (): Promise<void> => {
@@ -197,6 +240,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
       return settled
     },
     async begin() {
+      await findPlace()
       await finishWithdrawal(board)
       const { attempt, leaving } = journal.current
       if (leaving === handOver.bootId) return leave()

@@ -45,7 +45,10 @@ export async function expectedOutcome(
 
 /** As a table for the documentation. */
 export function storyTable(
-  rows: readonly { readonly scenario: Scenario; readonly outcomes: Readonly<Record<LoaderKind, Outcome>> }[],
+  rows: readonly {
+    readonly scenario: Scenario
+    readonly outcomes: Readonly<Record<Exclude<LoaderKind, 'tryboot'>, Outcome>>
+  }[],
 ): readonly string[] {
   const boots = ({ boots: all }: Outcome): string => all.map(({ slot }) => slot).join('')
   return [

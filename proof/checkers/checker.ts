@@ -16,7 +16,7 @@ import type { Truth } from '../truth.ts'
 import type { World } from '../world.ts'
 
 export type Happening =
-  /** A write took effect in the cache of a disk. `slot` is null for the boot partition. */
+  /** A write took effect in the cache of a disk. `slot` is null for the partitions `boot` and `autoboot`. */
   | {
       readonly kind: 'write'
       readonly slot: SlotId | null
@@ -62,6 +62,8 @@ export type Planted =
   | 'record-copy'
   | 'record'
   | 'stamp'
+  /** The sector of autoboot.txt says something else. */
+  | 'autoboot'
   /** Of the disks of a slot, or (slot null) of the boot partition; lasts until `healed`. */
   | 'storage-fault'
   /** Of the data partition; lasts until `healed`. */

@@ -6,6 +6,7 @@
  * Leaves to others: what each invariant makes of it.
  */
 import { type SlotId, slotIds } from '../../core/units.ts'
+import type { LoaderKind } from '../board-facts.ts'
 import type { Truth } from '../truth.ts'
 import type { Planted } from './checker.ts'
 
@@ -25,6 +26,14 @@ export const noDamage: Damage = { rot: { a: 'none', b: 'none' }, faulty: none, l
 /** Nothing is demanded of what the medium of this slot holds. */
 export function excused({ rot, faulty, lying }: Damage, slot: SlotId): boolean {
   return rot[slot] !== 'none' || faulty[slot] || lying[slot]
+}
+
+/**
+ * The same of what starts: a loader that looks at the seal alone (the initramfs of a Raspberry Pi) starts an image
+ * that has rotted, and dm-verity stops it.
+ */
+export function startsRotten(damage: Damage, slot: SlotId, loader: LoaderKind): boolean {
+  return loader === 'tryboot' && damage.rot[slot] !== 'none'
 }
 
 export function damagePlanted(

@@ -6,7 +6,15 @@
  */
 import { slotIds } from '../../core/units.ts'
 import { checker, type Facts } from './checker.ts'
-import { type Damage, damageAfterCut, damageHealed, damagePlanted, excused, noDamage } from './damage.ts'
+import {
+  type Damage,
+  damageAfterCut,
+  damageHealed,
+  damagePlanted,
+  excused,
+  noDamage,
+  startsRotten,
+} from './damage.ts'
 import { good, releaseText } from './seen.ts'
 
 export const someSlotBoots = checker<Damage>({
@@ -16,7 +24,11 @@ export const someSlotBoots = checker<Damage>({
   on: {
     boot(damage, { outcome }, facts) {
       if (outcome.kind === 'none') nobodyStarted(damage, outcome.fault.what, facts)
-      else if (outcome.kind === 'start' && !damage.faulty[outcome.slot]) {
+      else if (
+        outcome.kind === 'start' &&
+        !damage.faulty[outcome.slot] &&
+        !startsRotten(damage, outcome.slot, facts.board.loader)
+      ) {
         const { slot, seal } = outcome
         const held = excused(damage, slot) ? facts.truth.verifies(slot) : facts.truth.slot(slot)
         if (held?.manifest.id !== seal.releaseId) {

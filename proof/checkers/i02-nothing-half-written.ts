@@ -18,6 +18,7 @@ import {
   excused,
   mended,
   noDamage,
+  startsRotten,
 } from './damage.ts'
 import { attemptKey, releaseText, runningSlot, savedJournal } from './seen.ts'
 
@@ -48,7 +49,8 @@ export const nothingHalfWritten = checker<State>({
     cut: (state, _, facts) => looked(withDamage(state, damageAfterCut(state.damage)), facts),
     boot(state, { outcome }, facts) {
       const { violated, truth } = facts
-      if (outcome.kind === 'start' && !state.damage.faulty[outcome.slot]) {
+      const trusted = outcome.kind === 'start' && startsRotten(state.damage, outcome.slot, facts.board.loader)
+      if (outcome.kind === 'start' && !state.damage.faulty[outcome.slot] && !trusted) {
         const { slot, seal } = outcome
         const held = excused(state.damage, slot) ? truth.verifies(slot) : truth.slot(slot)
         if (held === null) violated(`slot ${slot} is chosen as ${seal.releaseId} and is not whole`)

@@ -25,8 +25,8 @@ export const floorHolds = checker<State>({
   says: 'the floor never falls and never passes what must still be bootable',
   start: { mark: null, finished: 0, damage: noDamage },
   on: {
-    write(state, { slot, offset }, { truth, violated }) {
-      if (slot !== null || state.damage.boot !== 'sound' || truth.record() === null) return state
+    write(state, { partition, offset }, { truth, violated }) {
+      if (partition !== 'boot' || state.damage.boot !== 'sound' || truth.record() === null) return state
       if (offset === bootPartition.copyOffsets[truth.newestCopy() === 0 ? 0 : 1]) {
         violated(`copy ${truth.newestCopy()} of the record, which counts, is overwritten`)
       }

@@ -4,10 +4,14 @@
  * and reboots of the agent's own accord have an end. Counted as long as the other slot is good, on trial as
  * rule 6 has it. Every planted fault may cost one more way there and back (out of rescue, to the spare that
  * is the only good slot), and eight cuts use up the tries of a committed slot.
+ * Of a board that is started by tryboot: the other slot boots after each try, so a trial has left for good once its
+ * tries are gone; [all] of autoboot.txt never names a slot that is not committed beside one that is, since nobody
+ * would count its boots; and a committed slot that is good loses its place only after the firmware was told of it.
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
-import { otherSlot, type SlotId } from '../../core/units.ts'
+import { otherSlot, type SlotId, slotIds } from '../../core/units.ts'
+import { trybootPartitions } from '../board-facts.ts'
 import { checker, type Facts } from './checker.ts'
 import { type Damage, damageAfterCut, damageHealed, damagePlanted, noDamage } from './damage.ts'
 import { attemptKey, good, onTrial, savedJournal } from './seen.ts'
@@ -55,9 +59,12 @@ export const trialEnds = checker<State>({
       const { starts, left } = state
       return { ...state, starts: { ...starts, [slot]: 0 }, left: { ...left, [slot]: false } }
     },
-    flush: (state, { slot }, facts) => (slot === null ? looked(state, facts) : state),
+    flush: (state, { slot }, facts) => (slot === null ? looked(toldInOrder(state, facts), facts) : state),
     cut: (state, _, facts) =>
-      looked({ ...state, cuts: state.cuts + 1, damage: damageAfterCut(state.damage) }, facts),
+      looked(
+        toldInOrder({ ...state, cuts: state.cuts + 1, damage: damageAfterCut(state.damage) }, facts),
+        facts,
+      ),
     killed: (state) => ({ ...state, kills: state.kills + 1 }),
     boot(before, { outcome }, facts) {
       const state = looked(before, facts)
@@ -83,12 +90,32 @@ export const trialEnds = checker<State>({
     planted(state, { what, slot }) {
       const faults = state.faults + 1
       if (what === 'record') return { ...state, ...afresh, faults }
+      // Where it names the trial in [all], the initramfs ends that after its eight boots.
+      const { committedTries } = slotLimits
+      if (what === 'autoboot') return { ...state, faults, lostCopies: state.lostCopies + committedTries }
       if (what === 'record-copy') return { ...state, faults, lostCopies: state.lostCopies + 1 }
       return { ...state, faults, damage: damagePlanted(state.damage, { what, slot }) }
     },
     healed: (state) => ({ ...state, damage: damageHealed(state.damage) }),
   },
 })
+
+/** autoboot.txt follows the record, never the other way round. */
+function toldInOrder(state: State, { truth, violated }: Facts): State {
+  const told = slotIds.find((slot) => trybootPartitions[slot] === truth.autoboot()?.all)
+  const record = truth.record()
+  if (told === undefined || record === null || state.damage.boot !== 'sound') return state
+  const other = otherSlot(told)
+  if (!record[told].ok && record[other].ok && state.faults === 0) {
+    violated(`autoboot.txt names slot ${told}, which is not committed: nobody counts its boots`)
+  }
+  const { priority } = state
+  const leaves = priority !== null && record.priority !== priority && record[priority].ok
+  if (leaves && told !== priority && record[record.priority].ok && good(truth, priority) !== null) {
+    violated(`slot ${priority}, committed and good, loses its place before the firmware was told of it`)
+  }
+  return state
+}
 
 function looked(before: State, { truth, violated }: Facts): State {
   const record = truth.record()
@@ -112,9 +139,10 @@ function withoutCommitted(state: State, record: BootRecord): State {
   return starts.a === state.starts.a && starts.b === state.starts.b ? state : { ...state, starts }
 }
 
-function started(state: State, slot: SlotId, record: BootRecord, { truth, violated }: Facts): State {
+function started(state: State, slot: SlotId, record: BootRecord, { board, truth, violated }: Facts): State {
   const other = otherSlot(slot)
-  const leaves = state.starts[other] > 0 && !record[other].ok
+  const returns = board.loader === 'tryboot' && record[other].tries > 0
+  const leaves = state.starts[other] > 0 && !record[other].ok && !returns
   const left = leaves ? { ...state.left, [other]: true } : state.left
   if (record[slot].ok) return left === state.left ? state : { ...state, left }
   if (!onTrial(record, slot) || good(truth, other) === null) return { ...state, left }
@@ -122,7 +150,9 @@ function started(state: State, slot: SlotId, record: BootRecord, { truth, violat
     violated(`slot ${slot} is on trial again although slot ${other} was started since`)
   }
   const count = state.starts[slot] + 1
-  if (count > slotLimits.trialTries + state.lostCopies) {
+  // A slot that eight cuts have kept from being found healthy gives way to whatever bears a good seal.
+  const given = board.loader === 'tryboot' ? Math.floor(state.cuts / slotLimits.committedTries) : 0
+  if (count > slotLimits.trialTries + state.lostCopies + given) {
     violated(`slot ${slot} is started on trial for the ${count}th time although slot ${other} is good`)
   }
   return { ...state, left, starts: { ...state.starts, [slot]: count } }

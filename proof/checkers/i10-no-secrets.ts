@@ -30,8 +30,8 @@ export const noSecrets = checker<State>({
   says: 'no key and no clear text lies outside the slots',
   start: { needles: needlesOf([]), releases: 0 },
   on: {
-    write: (state, { slot, offset, bytes }, facts) =>
-      slot === null ? searched(state, `the boot partition at ${offset}`, bytes, facts) : state,
+    write: (state, { slot, partition, offset, bytes }, facts) =>
+      slot === null ? searched(state, `the ${partition} partition at ${offset}`, bytes, facts) : state,
     file: (state, { name, bytes }, facts) => searched(state, `file ${name}`, bytes, facts),
     logged(state, { event }, facts) {
       let next = state

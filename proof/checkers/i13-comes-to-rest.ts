@@ -2,6 +2,7 @@
  * I13: when faults are off, everything comes to rest: a committed system runs with its eight tries and comes
  * first, the other slot waits (committed, or without tries), the agent lives and is idle, its outbox is
  * empty, no attempt is open on the board or at the hub, and the hub knows which slot runs.
+ * On a board that is started by tryboot the firmware has been told: autoboot.txt names the committed slot that runs.
  * Excused after planted rot, misbehaviour or lost copies of the record: an uncommitted system that is all
  * that is left rests in rescue (rule 11).
  */
@@ -9,6 +10,7 @@ import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
 import { otherSlot, type SlotId } from '../../core/units.ts'
 import { isOpen } from '../../hub/rollouts/machine.ts'
+import { trybootPartitions } from '../board-facts.ts'
 import { checker, type Facts, type Planted } from './checker.ts'
 import { currentJournal, hubDevice, runningSlot } from './seen.ts'
 
@@ -31,6 +33,7 @@ export const comesToRest = checker<Harmed>({
       if (running === null || record === null) violated('no slot runs, or both copies of the record are bad')
       else slotsAtRest(record, running, harmed, facts)
       boardAtRest(facts)
+      if (running !== null) firmwareAtRest(running, facts)
       if (running !== null) hubAtRest(running, facts)
       return harmed
     },
@@ -47,6 +50,14 @@ function slotsAtRest(record: BootRecord, running: SlotId, harmed: Harmed, { viol
   if (own.tries !== slotLimits.committedTries) violated(`slot ${running} runs with ${own.tries} tries`)
   if (record.priority !== running) violated(`slot ${running} runs, slot ${record.priority} comes first`)
   if (!other.ok && other.tries > 0) violated(`slot ${otherSlot(running)} is not committed and has tries left`)
+}
+
+function firmwareAtRest(running: SlotId, { board, truth, violated }: Facts): void {
+  if (board.loader !== 'tryboot' || truth.record()?.[running].ok !== true) return
+  const told = truth.autoboot()
+  const [own, other] = [trybootPartitions[running], trybootPartitions[otherSlot(running)]]
+  if (told?.all === own && told.tryboot === other) return
+  violated(`slot ${running} runs, autoboot.txt names partition ${told?.all}, on trial ${told?.tryboot}`)
 }
 
 function boardAtRest(facts: Facts): void {

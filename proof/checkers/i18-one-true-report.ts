@@ -8,9 +8,10 @@
  */
 import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits, wireLimits } from '../../core/limits.ts'
-import { type SlotId, slotIds } from '../../core/units.ts'
+import { otherSlot, type SlotId, slotIds } from '../../core/units.ts'
 import type { Report, Status } from '../../core/wire/messages.ts'
 import type { Journal } from '../../device/update/journal.ts'
+import type { BootSeen } from '../board-facts.ts'
 import { checker, type Facts } from './checker.ts'
 import { currentJournal, newJournalName, runningSlot } from './seen.ts'
 
@@ -23,6 +24,8 @@ interface State {
   /** Reports in the outbox, by key of their status. */
   readonly outbox: readonly string[]
   readonly slots: Slots
+  /** The agent hands over to the trial: what ends this boot is no blow. */
+  readonly rebooting: boolean
   readonly rotten: boolean
   readonly recordLost: boolean
   readonly copyLost: boolean
@@ -39,6 +42,9 @@ interface SlotSeen {
   readonly proved: string | null
   /** Tries that were taken one by one since the slot was armed. */
   readonly taken: number
+  /** Boots of it since then, and cuts and kills between a try and its boot: where the agent takes the try. */
+  readonly booted: number
+  readonly blows: number
 }
 
 export const oneTrueReport = checker<State>({
@@ -50,6 +56,7 @@ export const oneTrueReport = checker<State>({
     attempt: null,
     outbox: [],
     slots: null,
+    rebooting: false,
     rotten: false,
     recordLost: false,
     copyLost: false,
@@ -58,8 +65,10 @@ export const oneTrueReport = checker<State>({
   },
   on: {
     flush: (state, { slot }, facts) => (slot === null ? withRecord(state, facts) : state),
-    boot: (state, _, facts) => withRecord(state, facts),
-    cut: (state, _, facts) => withJournal(withRecord(state, facts), currentJournal(facts)),
+    boot: (state, { outcome }, facts) => withBoot(withRecord(state, facts), outcome, facts),
+    killed: (state, _, facts) => withBlow(state, facts),
+    cut: (state, _, facts) => withJournal(withRecord(withBlow(state, facts), facts), currentJournal(facts)),
+    logged: (state, { event }) => (event.event === 'hand over' ? { ...state, rebooting: true } : state),
     file(state, { name, bytes }, facts) {
       if (name !== newJournalName) return state
       const journal = facts.journal(bytes)
@@ -150,6 +159,8 @@ function seenFirst(record: BootRecord | null, before: Slots, facts?: Facts): Slo
       tries,
       proved: before?.[slot].proved ?? (ok ? held : null),
       taken: before?.[slot].taken ?? 0,
+      booted: before?.[slot].booted ?? 0,
+      blows: before?.[slot].blows ?? 0,
     }
   }
   return { a: seen('a'), b: seen('b') }
@@ -163,7 +174,28 @@ function slotAfter(slot: SlotId, before: SlotSeen, record: BootRecord, facts: Fa
   const armed = !ok && tries === slotLimits.trialTries
   // An agent takes all tries or none; a loader one for each boot.
   const took = !ok && tries === before.tries - 1
-  return { ok, tries, proved, taken: armed ? 0 : before.taken + (took ? 1 : 0) }
+  const { booted, blows } = armed ? { booted: 0, blows: 0 } : before
+  return { ok, tries, proved, taken: armed ? 0 : before.taken + (took ? 1 : 0), booted, blows }
+}
+
+/** What the agent has taken a try for must be started, or a cut or kill came between. */
+function withBoot(state: State, outcome: BootSeen, { board }: Facts): State {
+  const { slots } = state
+  if (board.loader !== 'tryboot' || slots === null) return state
+  const rested = { ...state, rebooting: false }
+  if (outcome.kind === 'none' || slots[outcome.slot].ok) return rested
+  const { slot } = outcome
+  return { ...rested, slots: { ...slots, [slot]: { ...slots[slot], booted: slots[slot].booted + 1 } } }
+}
+
+function withBlow(state: State, facts: Facts): State {
+  const { slots } = state
+  const slot = runningSlot(facts)
+  if (facts.board.loader !== 'tryboot' || slots === null || slot === null) return state
+  const waits = otherSlot(slot)
+  // The reset by which the agent hands over is none.
+  if (state.rebooting || slots[waits].ok) return state
+  return { ...state, slots: { ...slots, [waits]: { ...slots[waits], blows: slots[waits].blows + 1 } } }
 }
 
 /** Looks at the truth of each report that is seen for the first time. */
@@ -205,6 +237,7 @@ function notDone(
 
 function notFailed({ release, code }: Report, state: State, record: BootRecord, facts: Facts): string | null {
   const { slots, attempt, copyLost, rotten, storage, dataLost } = state
+  const { board } = facts
   const running = runningSlot(facts)
   if (running === null || copyLost) return null
   if (record[running].ok && facts.truth.verifies(running)?.manifest.id === release) {
@@ -212,8 +245,9 @@ function notFailed({ release, code }: Report, state: State, record: BootRecord, 
   }
   if (code !== 'EB-NO-VERDICT' || rotten || storage || dataLost) return null
   if (slots === null || attempt?.release !== release || attempt.target === running) return null
-  const { taken } = slots[attempt.target]
-  return taken < slotLimits.trialTries ? `its trial had ${taken} of ${slotLimits.trialTries} boots` : null
+  const { taken, booted, blows } = slots[attempt.target]
+  const seen = board.loader === 'tryboot' ? Math.min(taken, booted + blows) : taken
+  return seen < slotLimits.trialTries ? `its trial had ${seen} of ${slotLimits.trialTries} boots` : null
 }
 
 /**

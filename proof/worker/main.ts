@@ -9,6 +9,7 @@ import { readScenario } from '../scenario.ts'
 import { makeStage, type StageOptions } from '../stage.ts'
 import { swarm } from '../swarm/swarm.ts'
 import { sweepPart } from '../sweep/explore.ts'
+import { scenarioFor } from '../tryboot-scenarios.ts'
 
 export type Job =
   | {
@@ -34,7 +35,7 @@ port.on('message', async (job: Job) => answer({ kind: 'done', result: await work
 
 async function work(job: Job): Promise<unknown> {
   if (job.kind === 'swarm') return swarm(job.seeds, rememberingParts, tick)
-  const scenario = orThrow(readScenario(job.scenario, 'scenario'))
+  const scenario = scenarioFor(orThrow(readScenario(job.scenario, 'scenario')), job.stage.loader)
   const stage = await makeStage(scenario, job.stage, sweepParts)
   const { depth, part, parts } = job
   const { operations, planned, fired, kills, violations, images } = await sweepPart(

@@ -1,6 +1,7 @@
 /**
  * Two good updates in a row without any fault: into the empty slot, then over the former system, which is
- * barred by it. A program of its own, so that a planted bug can be in force in it.
+ * barred by it. A program of its own, so that a planted bug can be in force in it; `fault-free.ts tryboot` plays them on
+ * a board which is started by tryboot.
  * Promise: status 0 only when both were installed whole, tried once, committed and reported once as done;
  * else 1, and what differs is printed.
  * Leaves to others: planting (plant.ts), faults.
@@ -59,7 +60,7 @@ async function faultFree(): Promise<readonly string[]> {
     await make.make('3', 'healthy', { securityVersion: 3, floorAfterCommit: 3 }),
   ]
   const world = await createWorld(realParts(make))
-  const board = await world.addBoard(id, v1)
+  const board = await world.addBoard(id, v1, process.argv[2] === 'tryboot' ? { loader: 'tryboot' } : {})
   board.onBoot = () => {
     if (board.boots.length < bootsMax) return
     process.stderr.write(`boots without end: ${board.boots.join('')}\n`)

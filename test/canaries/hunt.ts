@@ -1,6 +1,6 @@
 /**
- * Looks for a planted bug as the everyday run does: every story once, then small sweeps of some, then seeds, until
- * an invariant by name does not hold. Without a plant it must find nothing in all of them.
+ * Looks for a planted bug as the everyday run does: every story once, then small sweeps of some, then seeds, then the
+ * same on a board which is started by tryboot (first, for bugs of that), until an invariant by name does not hold. Without a plant it must find nothing in all of them.
  * Prints one line of JSON; `node --import ./test/canaries/plant.ts test/canaries/hunt.ts [all]`.
  * Leaves to others: which plant (EVERBOOT_PLANT), what to make of the answer.
  */
@@ -10,7 +10,17 @@ import { makeStage } from '../../proof/stage.ts'
 import { playSeed, swarmStages } from '../../proof/swarm/swarm.ts'
 import { sweepPart } from '../../proof/sweep/explore.ts'
 import { pointsOf } from '../../proof/sweep/futures.ts'
-import { firstStories, type Hunted, huntedSeeds, huntedStories, rehearsedPieces } from './hunted.ts'
+import { scenarioFor } from '../../proof/tryboot-scenarios.ts'
+import {
+  firstStories,
+  type Hunted,
+  huntedSeeds,
+  huntedStories,
+  rehearsedPieces,
+  trybootStories,
+  trybootSweep,
+} from './hunted.ts'
+import { plantNamed } from './plants.ts'
 
 async function inRehearsals(counts: { rehearsals: number }): Promise<Hunted['caught']> {
   const all = await scenarioNames()
@@ -57,6 +67,44 @@ async function inSeeds(counts: { seeds: number }): Promise<Hunted['caught']> {
   return null
 }
 
+async function onTryboot(counts: { rehearsals: number; states: number }): Promise<Hunted['caught']> {
+  const stageOf = async (name: string, pieces: number) => {
+    const scenario = scenarioFor((await openScenario(name)).scenario, 'tryboot')
+    const shape = { seed: 1, pieces, sectorBytes: 4096, loader: 'tryboot' } as const
+    return { scenario, stage: await makeStage(scenario, shape, sweepParts) }
+  }
+  for (const name of trybootStories) {
+    const { violation } = await pointsOf(await stageOf(name, rehearsedPieces))
+    counts.rehearsals += 1
+    if (violation !== null && named(violation.invariant)) {
+      return {
+        invariant: violation.invariant,
+        what: violation.what,
+        replay: `${name} --loader tryboot/uncut`,
+      }
+    }
+  }
+  const plan = {
+    ...(await stageOf(trybootSweep.name, trybootSweep.pieces)),
+    depth: 1,
+    part: 0,
+    parts: 1,
+  } as const
+  const part = await sweepPart({ ...plan, untilFirst: true }, () => {})
+  counts.states += part.fired
+  const found = part.violations.find((it) => named(it.invariant))
+  if (found === undefined) return null
+  const replay = found.replay.replace('/', ' --loader tryboot/')
+  return { invariant: found.invariant, what: found.what, replay }
+}
+
 const counts = { rehearsals: 0, states: 0, seeds: 0 }
-const caught = (await inRehearsals(counts)) ?? (await inStories(counts)) ?? (await inSeeds(counts))
+const plant = process.env['EVERBOOT_PLANT'] ?? ''
+const caught =
+  plant !== '' && plantNamed(plant).from === 'tryboot'
+    ? await onTryboot(counts)
+    : ((await inRehearsals(counts)) ??
+      (await inStories(counts)) ??
+      (await inSeeds(counts)) ??
+      (await onTryboot(counts)))
 process.stdout.write(`${JSON.stringify({ caught, ...counts } satisfies Hunted)}\n`)

@@ -31,6 +31,10 @@ export const huntedStories = [
   { name: 'return-in-place', pieces: 4, sectorBytes: 4096 },
 ] as const
 
+/** Stories that are played on a board which is started by tryboot, and the one that is swept there. */
+export const trybootStories: readonly string[] = ['update', 'hanging-update', 'sick-update', 'record-lost']
+export const trybootSweep = { name: 'update', pieces: 4 } as const
+
 /** Seeds of the swarm that are played when no story shows it. */
 export const huntedSeeds = 150
 

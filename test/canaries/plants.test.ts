@@ -113,12 +113,17 @@ describe('planting', () => {
 describe('an update without faults', () => {
   let ends: ReadonlyMap<string, Ended>
   beforeAll(async () => {
-    const names = ['', ...plants.map((it) => it.name)]
-    ends = await eachOf(names, (name) => node(['--import', here('plant.ts'), here('fault-free.ts')], name))
+    const names = ['', 'on tryboot', ...plants.map((it) => it.name)]
+    const tryboot = ['on tryboot', ...plants.filter((it) => it.from === 'tryboot').map((it) => it.name)]
+    ends = await eachOf(names, (name) => {
+      const board = tryboot.includes(name) ? ['tryboot'] : []
+      const plant = name === 'on tryboot' ? '' : name
+      return node(['--import', here('plant.ts'), here('fault-free.ts'), ...board], plant)
+    })
   }, 300_000)
 
-  it('succeeds', () => {
-    expect(ends.get('')).toEqual({ status: 0, output: '' })
+  it.each(['', 'on tryboot'])('succeeds %s', (name) => {
+    expect(ends.get(name)).toEqual({ status: 0, output: '' })
   })
 
   it.each(plants)('succeeds with the bug "$name" too', ({ name }) => {

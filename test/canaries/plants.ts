@@ -11,6 +11,7 @@ import { orderPlants } from './plants/order.ts'
 import type { Plant } from './plants/planted.ts'
 import { recordPlants } from './plants/record.ts'
 import { trialPlants } from './plants/trial.ts'
+import { trybootPlants } from './plants/tryboot.ts'
 
 export const plants: readonly Plant[] = [
   ...orderPlants,
@@ -21,6 +22,7 @@ export const plants: readonly Plant[] = [
   ...journalPlants,
   ...hubPlants,
   ...foundPlants,
+  ...trybootPlants,
 ]
 
 /** @throws Error when there is no planted bug of this name */
@@ -77,6 +79,12 @@ export const listed: Readonly<Record<Plant['from'], readonly string[]>> = {
     'hash trees are not re-read',
     'believe a spare whose flush failed',
     'a read that fails once counts as damage',
+  ],
+  tryboot: [
+    'autoboot written before the record',
+    'trial handed over without a try',
+    'autoboot not derived anew at the start',
+    'one-shot flag forgotten when a trial is handed over again',
   ],
 }
 

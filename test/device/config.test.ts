@@ -3,7 +3,7 @@
  * secret shown; and the hand-over of the bootloader.
  */
 import { describe, expect, it } from 'vitest'
-import { EverbootError } from '../../core/errors.ts'
+import { EverbootError, orThrow } from '../../core/errors.ts'
 import { parseHandOver } from '../../device/adapters/hand-over.ts'
 import { decodeIdentity, decodeSystemConfig } from '../../device/config.ts'
 
@@ -134,6 +134,35 @@ describe('the configuration of the system', () => {
       expect(what, place.join('.')).not.toBe('taken')
       if (!place.includes('checks') && place[0] !== 'reboot') expect(what).toContain('surprise')
     }
+  })
+
+  const tryboot = {
+    autoboot: { device: '/dev/mmcblk0p1' },
+    partitions: { a: 2, b: 3 },
+    flags: '/proc/device-tree/chosen/bootloader',
+  }
+  const trial = { command: ['reboot'], trial: ['reboot', '0 tryboot'] }
+
+  it('may be that of a board which is started by tryboot', () => {
+    const config = { ...system, reboot: trial, tryboot }
+    expect(orThrow(decodeSystemConfig(Buffer.from(JSON.stringify(config)), 'agent.json'))).toMatchObject({
+      reboot: trial,
+      tryboot,
+    })
+  })
+
+  it.each([
+    { reboot: { command: ['reboot'] }, tryboot },
+    { reboot: { file: '/run/power' }, tryboot },
+    { reboot: { command: ['reboot'], trial: [] }, tryboot },
+    { reboot: trial, tryboot: { ...tryboot, partitions: { a: 2, b: 2 } } },
+    { reboot: trial, tryboot: { ...tryboot, partitions: { a: 0, b: 3 } } },
+    { reboot: trial, tryboot: { ...tryboot, partitions: { a: 2, b: 10 } } },
+    { reboot: trial, tryboot: { ...tryboot, partitions: { a: 2 } } },
+    { reboot: trial, tryboot: { ...tryboot, flags: 'relative' } },
+    { reboot: trial, tryboot: { ...tryboot, surprise: 1 } },
+  ])('is refused for tryboot with %j', (change) => {
+    expect(fault(decodeSystemConfig, { ...system, ...change })).not.toBe('taken')
   })
 
   it('is refused with values that cannot be right', () => {

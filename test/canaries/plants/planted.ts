@@ -15,8 +15,11 @@ export interface Edit {
 export interface Plant {
   /** As in the list of planted bugs. */
   readonly name: string
-  /** Which list: that of the faults, that of the boot protocol, or that of what the proof has found in Everboot itself. */
-  readonly from: 'faults' | 'boot' | 'found'
+  /**
+   * Which list: that of the faults, that of the boot protocol, that of what the proof has found in Everboot itself, or
+   * that of boards which are started by tryboot.
+   */
+  readonly from: 'faults' | 'boot' | 'found' | 'tryboot'
   readonly edits: readonly Edit[]
   /** In which story, by which crash or fault and when it shows. */
   readonly how: string

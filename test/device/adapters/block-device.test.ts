@@ -10,6 +10,7 @@ import { KiB, MiB } from '../../../core/units.ts'
 import { openBlockDevice } from '../../../device/adapters/block-device.ts'
 import { configuredDisks } from '../../../device/adapters/disks.ts'
 import { openBootControl } from '../../../device/boot/boot-control.ts'
+import { recordLoader } from '../../../device/boot/loader.ts'
 import { codeOf, noRoot, type Workshop, workshop } from './real.ts'
 
 let shop: Workshop
@@ -222,7 +223,7 @@ describe('aligned memory', () => {
     }
     const disks = { openBoot: () => openBlockDevice({ device: path }, 'write', counting) }
     await writeRecord(await disks.openBoot(), chooseCopy(null, null), record)
-    const control = await openBootControl(disks)
+    const control = await openBootControl(disks, recordLoader)
     for (let writes = 0; writes < 50; writes += 1) await control.writeBoth({ ...record, floor: writes })
     expect(control.record.floor).toBe(49)
     // Each of them is address space that the kernel has to give.

@@ -2,7 +2,7 @@
  * The board itself, for real: programs with deadlines, hooks, probes, watchdog, reboot, last words.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -225,6 +225,14 @@ describe('a reboot', () => {
     expect(readFileSync(shop.path('rebooted'), 'utf8')).toBe('')
   })
 
+  it('for a trial is by the command that sets the flag', async () => {
+    const touch = (name: string): readonly string[] => ['/bin/sh', '-c', `touch ${shop.path(name)}`]
+    const reboot = { command: touch('plain'), trial: touch('trial') }
+    void machine({ reboot }).reboot('trial')
+    await expect.poll(() => existsSync(shop.path('trial'))).toBe(true)
+    expect(existsSync(shop.path('plain'))).toBe(false)
+  })
+
   it('by a command that fails says so', async () => {
     expect(await codeOf(() => machine({ reboot: { command: ['false'] } }).reboot())).toBe('EB-TOOL-FAILED')
     expect(await codeOf(() => machine({ reboot: { command: ['/no/such'] } }).reboot())).toBe('EB-TOOL-FAILED')
@@ -237,6 +245,22 @@ describe('a reboot', () => {
     expect(await codeOf(() => machine({ reboot: { file: shop.path('no/power') } }).reboot())).toBe(
       'EB-TOOL-FAILED',
     )
+  })
+})
+
+describe('the firmware', () => {
+  it('says which partition it started, and whether on trial, in 32 bits each', () => {
+    const of = (flags: string | null) => machine({ flags }).firmware?.()
+    expect(of(null)).toBeNull()
+    expect(of(shop.directory)).toBeNull()
+    writeFileSync(shop.path('partition'), Uint8Array.of(0, 0, 0, 3))
+    expect(of(shop.directory)).toBeNull()
+    writeFileSync(shop.path('tryboot'), Uint8Array.of(0, 0, 0, 1))
+    expect(of(shop.directory)).toEqual({ partition: 3, tryboot: true })
+    writeFileSync(shop.path('tryboot'), Uint8Array.of(0, 0, 0, 0))
+    expect(of(shop.directory)).toEqual({ partition: 3, tryboot: false })
+    writeFileSync(shop.path('tryboot'), Uint8Array.of(0))
+    expect(of(shop.directory)).toBeNull()
   })
 })
 

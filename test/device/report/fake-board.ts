@@ -12,6 +12,7 @@ import type { SlotId } from '../../../core/units.ts'
 import { decodeStatus, type Status } from '../../../core/wire/messages.ts'
 import { inlineCodec } from '../../../device/adapters/codec.ts'
 import type { Board } from '../../../device/board.ts'
+import { recordLoader } from '../../../device/boot/loader.ts'
 import { openJournal } from '../../../device/update/journal.ts'
 import { verifyEd25519 } from '../../../keys/verify-node.ts'
 import { newTurn } from '../../../proof/adapters/turn.ts'
@@ -100,6 +101,7 @@ export async function fakeBoard(files: SimFiles = simFiles()): Promise<Fake> {
       writeBoth: unused,
       stampCommit: unused,
     },
+    loader: recordLoader,
     journal,
     journalLost: null,
     seal: (_: SlotId) => null,
