@@ -8,14 +8,19 @@ import { exitStatus } from '../core/errors.ts'
 import { wireLimits } from '../core/limits.ts'
 import { bytesText } from '../core/units.ts'
 import { askAgent } from './adapters/control-socket.ts'
-import { runAgent } from './adapters/run-agent.ts'
+import { readAgentConfig, runAgent } from './adapters/run-agent.ts'
 import type { LocalRequest, LocalStatus } from './local-request.ts'
 
 const defaultSocket = '/run/everboot/agent.sock'
+const defaultConfig = '/etc/everboot/agent.json'
 const pollMs = 500
 
 const options = {
   socket: { type: 'string', value: 'PATH', means: `socket of the agent (default ${defaultSocket})` },
+} as const
+
+const configOption = {
+  config: { type: 'string', value: 'FILE', means: `configuration (default ${defaultConfig})` },
 } as const
 
 function socketOf(input: CommandInput): string {
@@ -28,11 +33,25 @@ const run: Command = {
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,
-  options: {
-    config: { type: 'string', value: 'FILE', means: 'configuration (default /etc/everboot/agent.json)' },
-  },
+  options: configOption,
   async run(input) {
-    await runAgent(textOption(input, 'config') ?? '/etc/everboot/agent.json')
+    await runAgent(textOption(input, 'config') ?? defaultConfig)
+    return 0
+  },
+}
+
+const check: Command = {
+  name: 'device check',
+  summary: 'Whether configuration, trust and identity are there and in order',
+  positionals: '',
+  positionalsMin: 0,
+  positionalsMax: 0,
+  options: configOption,
+  async run(input) {
+    const { settings } = readAgentConfig(textOption(input, 'config') ?? defaultConfig)
+    const { deviceId, product, hubUrl } = settings
+    if (input.json) input.io.out(JSON.stringify({ ok: true, deviceId, product, hub: hubUrl }))
+    else input.io.out(`${deviceId} (${product}) is set up for the hub ${hubUrl}`)
     return 0
   },
 }
@@ -131,4 +150,4 @@ function line(it: LocalStatus): string {
   return `${state}${what}${done}`
 }
 
-export const commands: readonly Command[] = [run, status, install, rollback]
+export const commands: readonly Command[] = [run, check, status, install, rollback]

@@ -1,0 +1,18 @@
+/**
+ * Limits of the agent as a part of a running system: its service manager, programs that ask it, state that is kept.
+ * Promise: as in limits.ts: bytes and milliseconds unless the name says otherwise.
+ */
+import { minutes, seconds } from './units.ts'
+
+/** The agent as a service of the system, and what it offers to programs on the device. */
+export const serviceLimits = {
+  /** How often the service manager is told what is new; more often until the agent answers. */
+  beatMs: seconds(5),
+  startBeatMs: 200,
+  /** Signs of life within the time that the manager allows. */
+  petsPerWatch: 3,
+  /** An agent whose queue has not answered for so long is stuck; reading two large slots takes less. */
+  stuckMs: minutes(30),
+  tellMs: seconds(5),
+  tellTextMax: 512,
+} as const
