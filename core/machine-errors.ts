@@ -40,4 +40,9 @@ export const machineErrors = {
     means: 'QEMU is older than the versions that the QEMU board runs on.',
     todo: 'install the named version or a newer one',
   },
+  'EB-STATE': {
+    family: 'storage',
+    means: 'The state that is kept across updates cannot be put in its place.',
+    todo: 'check the data partition and /etc/everboot/state.json; everboot-agent state mount shows it again',
+  },
 } as const

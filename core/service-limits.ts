@@ -2,7 +2,7 @@
  * Limits of the agent as a part of a running system: its service manager, programs that ask it, state that is kept.
  * Promise: as in limits.ts: bytes and milliseconds unless the name says otherwise.
  */
-import { minutes, seconds } from './units.ts'
+import { MiB, minutes, seconds } from './units.ts'
 
 /** The agent as a service of the system, and what it offers to programs on the device. */
 export const serviceLimits = {
@@ -15,4 +15,15 @@ export const serviceLimits = {
   stuckMs: minutes(30),
   tellMs: seconds(5),
   tellTextMax: 512,
+} as const
+
+/** State that is kept across updates. */
+export const stateLimits = {
+  directoriesMax: 16,
+  namesMax: 128,
+  /** Files whose default is compared; larger ones and more are kept without a word about their defaults. */
+  comparedBytesMax: MiB,
+  comparedMax: 1_024,
+  toolMs: seconds(30),
+  makeMs: minutes(1),
 } as const

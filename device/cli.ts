@@ -10,6 +10,7 @@ import { bytesText } from '../core/units.ts'
 import { askAgent } from './adapters/control-socket.ts'
 import { readAgentConfig, runAgent } from './adapters/run-agent.ts'
 import type { LocalRequest, LocalStatus } from './local-request.ts'
+import { state } from './state/cli.ts'
 
 const defaultSocket = '/run/everboot/agent.sock'
 const defaultConfig = '/etc/everboot/agent.json'
@@ -150,4 +151,4 @@ function line(it: LocalStatus): string {
   return `${state}${what}${done}`
 }
 
-export const commands: readonly Command[] = [run, check, status, install, rollback]
+export const commands: readonly Command[] = [run, check, status, install, rollback, state]

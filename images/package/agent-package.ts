@@ -46,6 +46,9 @@ export const versionForm = /^\d[0-9A-Za-z.+~-]{0,63}$/
 /** Name of `files/` → where it goes, and its mode. */
 const places: Readonly<Record<string, readonly [path: string, mode: number]>> = {
   'everboot-agent.service': ['usr/lib/systemd/system/everboot-agent.service', 0o644],
+  'everboot-state.service': ['usr/lib/systemd/system/everboot-state.service', 0o644],
+  'init.sh': ['usr/lib/everboot/init', 0o755],
+  'state.json': [`usr/share/doc/${packageName}/examples/state.json`, 0o644],
   'agent.json': ['etc/everboot/agent.json', 0o644],
 }
 

@@ -140,7 +140,7 @@ export async function bootSystem(
   for (let tries = 0; ; tries += 1) {
     const state = await run('systemctl', 'is-system-running').catch((caught) => String(caught.stdout).trim())
     if (['running', 'degraded'].includes(state)) break
-    if (tries > 300) throw new Error(`the system is ${state}: ${console}`)
+    if (tries > 150) throw new Error(`the system is ${state}: ${console}`)
     await sleep(200)
   }
   return {
@@ -161,10 +161,20 @@ export async function bootSystem(
 async function leaderOf(child: ChildProcess, console: () => string): Promise<string> {
   for (let tries = 0; tries < 200; tries += 1) {
     const path = `/proc/${child.pid}/task/${child.pid}/children`
-    const [pid] = existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ') : []
-    if (pid !== undefined && pid !== '' && existsSync(`/proc/${pid}/root/proc/1/status`)) return pid
+    const pids = readOr(path).trim().split(' ')
+    // The first child only prepares the second one, which is pid 1 in its own space.
+    const pid = pids.find((it) => /^NSpid:\t\d+\t1$/m.test(readOr(`/proc/${it}/status`)))
+    if (pid !== undefined) return pid
     if (child.exitCode !== null) break
     await sleep(50)
   }
   throw new Error(`the system does not start: ${console()}`)
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }
