@@ -40,6 +40,11 @@ export const machineErrors = {
     means: 'QEMU is older than the versions that the QEMU board runs on.',
     todo: 'install the named version or a newer one',
   },
+  'EB-INHIBITED': {
+    family: 'refused',
+    means: 'Somebody on the device says that now is no time for an update.',
+    todo: 'wait, or have it released: everboot device release WHO',
+  },
   'EB-STATE': {
     family: 'storage',
     means: 'The state that is kept across updates cannot be put in its place.',

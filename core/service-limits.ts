@@ -2,7 +2,7 @@
  * Limits of the agent as a part of a running system: its service manager, programs that ask it, state that is kept.
  * Promise: as in limits.ts: bytes and milliseconds unless the name says otherwise.
  */
-import { MiB, minutes, seconds } from './units.ts'
+import { days, KiB, MiB, minutes, seconds } from './units.ts'
 
 /** The agent as a service of the system, and what it offers to programs on the device. */
 export const serviceLimits = {
@@ -26,4 +26,22 @@ export const stateLimits = {
   comparedMax: 1_024,
   toolMs: seconds(30),
   makeMs: minutes(1),
+} as const
+
+/** Programs that say "not now", and the local interface. */
+export const inhibitLimits = {
+  /** How often those who hold an update up are looked at. */
+  lookMs: seconds(5),
+  holdersMax: 64,
+  fileBytesMax: 4 * KiB,
+  whyMax: 256,
+  /** The longest lease; what lasts longer is renewed. */
+  leaseMsMax: days(7),
+  clientsMax: 32,
+  /** Requests of one client that wait for their answers. */
+  requestsMax: 16,
+  watchersMax: 8,
+  watchMs: 500,
+  /** A client that does not read is let go. */
+  backlogBytesMax: 256 * KiB,
 } as const

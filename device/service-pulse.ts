@@ -93,11 +93,13 @@ export function startPulse(
 
 /** One line for people: what `systemctl status` shows. */
 export function serviceText({ status, hubConnected, settled }: LocalStatus): string {
-  const { state, slot, slots, attempt, progress } = status
+  const { state, slot, slots, attempt, progress, inhibited } = status
   const runs = `${slots[slot].release ?? 'an unsealed system'} in slot ${slot}`
   const what = attempt === null ? '' : ` ${attempt.release}`
   const done =
     progress === null ? '' : ` ${bytesText(progress.bytesDone)} of ${bytesText(progress.bytesTotal)}`
+  const waits =
+    inhibited === undefined ? '' : `, waits to ${inhibited.step} (${inhibited.by}: ${inhibited.why})`
   const hub = hubConnected ? 'hub connected' : 'hub not connected'
-  return `${state}${what}${done}; ${runs}${settled ? '' : ', not settled yet'}; ${hub}`
+  return `${state}${what}${done}${waits}; ${runs}${settled ? '' : ', not settled yet'}; ${hub}`
 }

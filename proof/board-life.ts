@@ -21,6 +21,7 @@ import { seededRandom } from '../core/prng.ts'
 import type { SlotId } from '../core/units.ts'
 import { type Agent, createAgent } from '../device/agent.ts'
 import type { AgentSettings } from '../device/settings.ts'
+import type { Inhibitors } from '../device/update/hold.ts'
 import {
   type BoardImage,
   type BoardWorld,
@@ -283,6 +284,7 @@ export class Board implements SimBoard {
         machine: mortal(this.#machine(), alive),
         codec,
         events,
+        inhibitors: mortal(this.#inhibitors(), alive),
         openReleaseFile: (path) => this.system.openReleaseFile(path),
       },
       this.settings,
@@ -306,6 +308,23 @@ export class Board implements SimBoard {
       publish: (message) => this.power.step(`link publish ${message.topic}`, () => link.publish(message)),
       subscribe: (topics) => link.subscribe(topics),
       close: () => link.close(),
+    }
+  }
+
+  /** A directory in memory, which outlives the agent. */
+  #inhibitors(): Inhibitors {
+    const without = (who: string) => this.system.inhibitors.filter((it) => it.who !== who)
+    return {
+      list: async () => this.system.inhibitors,
+      hold: async (it) => {
+        this.system.inhibitors = [...without(it.who), it]
+      },
+      release: async (who) => {
+        const rest = without(who)
+        const held = rest.length < this.system.inhibitors.length
+        this.system.inhibitors = rest
+        return held
+      },
     }
   }
 

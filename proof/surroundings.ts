@@ -8,6 +8,7 @@ import { raise } from '../core/errors.ts'
 import type { HookName, ProgramResult } from '../core/ports.ts'
 import type { SlotId } from '../core/units.ts'
 import type { ReleaseFile } from '../device/board.ts'
+import type { Inhibitor } from '../device/update/inhibit.ts'
 import type { Behaviour } from './publisher.ts'
 
 export interface Surroundings {
@@ -15,6 +16,8 @@ export interface Surroundings {
   run: (argv: readonly string[]) => ProgramResult
   hook: (name: HookName, environment: Readonly<Record<string, string>>) => ProgramResult | null
   hardware: readonly string[]
+  /** Who says "not now". */
+  inhibitors: Inhibitor[]
   /** May throw what the adapter would throw. */
   openSlot: (slot: SlotId, image: string, mode: 'read' | 'exclusive') => void
   openBoot: () => void
@@ -32,6 +35,7 @@ export function allWell(): Surroundings {
     run: () => ({ status: 0, timedOut: false, output: '' }),
     hook: () => null,
     hardware: ['sim'],
+    inhibitors: [],
     openSlot: () => {},
     openBoot: () => {},
     reboot: () => {},

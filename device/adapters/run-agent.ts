@@ -19,6 +19,7 @@ import { configuredDisks } from './disks.ts'
 import { openFileStore } from './file-store.ts'
 import { readHandOver } from './hand-over.ts'
 import { httpFetch } from './http-fetch.ts'
+import { inhibitFiles } from './inhibit-files.ts'
 import { lockInstance } from './instance-lock.ts'
 import { lineEvents } from './log.ts'
 import { systemMachine } from './machine.ts'
@@ -73,6 +74,12 @@ export async function runAgent(configPath: string): Promise<void> {
       machine,
       codec: inlineCodec,
       events,
+      inhibitors: inhibitFiles(
+        system.inhibit.directory,
+        system.inhibit.step,
+        events,
+        systemClock.monotonicMs,
+      ),
       openReleaseFile: (path) => openReleaseFile(path, settings),
     },
     settings,

@@ -44,6 +44,9 @@ function summary(it: DeviceDetailView): readonly string[] {
   if (reported !== null) {
     lines.push(
       `  state    ${reported.state}, floor ${reported.floor}, hardware ${reported.hardware.join(', ')}`,
+      ...(reported.inhibited === undefined
+        ? []
+        : [`  waiting  to ${reported.inhibited.step}: ${reported.inhibited.by}: ${reported.inhibited.why}`]),
       `  slot a   ${slotText(reported.slots.a)}`,
       `  slot b   ${slotText(reported.slots.b)}`,
       `  reported ${timeText(reported.atMs)} (status ${reported.seq})`,

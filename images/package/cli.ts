@@ -5,7 +5,8 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, type CommandInput, requiredOption, textOption } from '../../core/command.ts'
 import { raise } from '../../core/errors.ts'
-import { agentParts, houseVersion } from './adapters/package-parts.ts'
+import { version as houseVersion } from '../../core/version.ts'
+import { agentParts } from './adapters/package-parts.ts'
 import { type PackageFormat, writeAgentPackage } from './adapters/write-package.ts'
 import { type PackageArch, packageArchs, versionForm } from './agent-package.ts'
 
@@ -28,7 +29,7 @@ Example: everboot package agent --arch arm64 --out packages`,
     const arch = oneOf<PackageArch>(requiredOption(input, 'arch'), packageArchs, '--arch')
     const format = oneOf<PackageFormat>(textOption(input, 'format') ?? 'deb', ['deb', 'tar'], '--format')
     const out = requiredOption(input, 'out')
-    const version = textOption(input, 'version') ?? (await houseVersion())
+    const version = textOption(input, 'version') ?? houseVersion
     if (!versionForm.test(version)) raise('EB-USAGE', `--version ${version} is not a version for Debian`)
     const maintainer = textOption(input, 'maintainer') ?? 'Everboot <everboot@localhost>'
     if (!/^[^<>\n]+ <[^<>\s]+@[^<>\s]+>$/.test(maintainer)) {

@@ -30,6 +30,7 @@ const status: LocalStatus = {
   hubConnected: true,
   settled: true,
   lastReport: null,
+  version: '1',
 }
 
 let time: VirtualTime

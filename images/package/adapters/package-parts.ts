@@ -7,7 +7,6 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import * as v from 'valibot'
 import { raise } from '../../../core/errors.ts'
 import {
   cacheDirectory,
@@ -47,12 +46,6 @@ export async function agentParts(arch: PackageArch, cache: string = cacheDirecto
     license,
     own: new Map(own),
   }
-}
-
-/** The version of this Everboot. */
-export async function houseVersion(): Promise<string> {
-  const form = v.object({ version: v.string() })
-  return v.parse(form, JSON.parse(await readFile(ofHouse('package.json'), 'utf8'))).version
 }
 
 /** A file at the top of the checkout, or of the npm package, whose JavaScript lies one folder deeper. */
