@@ -45,3 +45,12 @@ export const inhibitLimits = {
   /** A client that does not read is let go. */
   backlogBytesMax: 256 * KiB,
 } as const
+
+/** What the kernel kept of a crash. */
+export const crashLimits = {
+  entriesMax: 32,
+  scannedMax: 1_024,
+  /** systemd-pstore makes a directory for each crash, and in it one for each part. */
+  depthMax: 2,
+  entryBytesMax: 8 * KiB,
+} as const

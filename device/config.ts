@@ -49,6 +49,8 @@ const systemSchema = v.strictObject({
   reboot: v.union([v.strictObject({ command: program }), v.strictObject({ file: path })]),
   lastConsole: v.nullable(path),
   bootTrace: v.nullable(path),
+  /** Where the kernel's records of crashes lie; sent after a fallback, then removed. */
+  pstore: v.optional(v.pipe(v.array(path), v.maxLength(8)), []),
   hooks: v.nullable(path),
   /** Who says "not now": any file in the directory holds the activation, or already the start, of an update. */
   inhibit: v.optional(

@@ -341,7 +341,14 @@ export class Board implements SimBoard {
       hook: async (name, environment) => this.system.hook(name, environment),
       probe: async () => this.system.probe(this.#behaviour),
       hardware: () => this.system.hardware,
-      lastWords: async () => ({ console: 'last words', bootTrace: this.#trace }),
+      lastWords: async () => ({
+        console: 'last words',
+        bootTrace: this.#trace,
+        ...(this.system.crash === null ? {} : { crash: this.system.crash }),
+      }),
+      forgetCrash: async (crash) => {
+        if (this.system.crash === crash) this.system.crash = null
+      },
     }
   }
 }

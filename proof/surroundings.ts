@@ -16,6 +16,8 @@ export interface Surroundings {
   run: (argv: readonly string[]) => ProgramResult
   hook: (name: HookName, environment: Readonly<Record<string, string>>) => ProgramResult | null
   hardware: readonly string[]
+  /** What the kernel kept of a crash. */
+  crash: string | null
   /** Who says "not now". */
   inhibitors: Inhibitor[]
   /** May throw what the adapter would throw. */
@@ -35,6 +37,7 @@ export function allWell(): Surroundings {
     run: () => ({ status: 0, timedOut: false, output: '' }),
     hook: () => null,
     hardware: ['sim'],
+    crash: null,
     inhibitors: [],
     openSlot: () => {},
     openBoot: () => {},

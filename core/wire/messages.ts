@@ -92,6 +92,8 @@ export const evidenceSchema = v.object({
   output: v.optional(longText),
   console: v.optional(longText),
   bootTrace: v.optional(longText),
+  /** What the kernel kept of a crash (pstore), newest entry first. */
+  crash: v.optional(longText),
 })
 export type Evidence = v.InferOutput<typeof evidenceSchema>
 

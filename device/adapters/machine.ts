@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { raise } from '../../core/errors.ts'
 import { trialLimits } from '../../core/limits.ts'
 import type { HandOver, Machine } from '../../core/ports.ts'
+import { pstore } from './pstore.ts'
 import { runProgram } from './run-program.ts'
 
 const http = process.getBuiltinModule('node:http')
@@ -28,6 +29,8 @@ export interface MachineOptions {
   readonly reboot: { readonly command: readonly string[] } | { readonly file: string }
   readonly lastConsole: string | null
   readonly bootTrace: string | null
+  /** Directories of what the kernel kept of crashes. */
+  readonly pstore?: readonly string[]
   readonly hooks: string | null
 }
 
@@ -38,6 +41,7 @@ export interface SystemMachine extends Machine {
 
 export function systemMachine(options: MachineOptions): SystemMachine {
   const watchdog = options.watchdog === null ? null : openWatchdog(options.watchdog)
+  const crashes = pstore(options.pstore ?? [])
   return {
     handOver: () => options.handOver,
     hardware: () => options.hardware,
@@ -58,7 +62,9 @@ export function systemMachine(options: MachineOptions): SystemMachine {
     lastWords: async () => ({
       console: endOfFile(options.lastConsole),
       bootTrace: endOfFile(options.bootTrace),
+      crash: await crashes.read(),
     }),
+    forgetCrash: (text) => crashes.forget(text),
   }
 }
 

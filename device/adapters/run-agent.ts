@@ -57,6 +57,7 @@ export async function runAgent(configPath: string): Promise<void> {
     reboot: system.reboot,
     lastConsole: system.lastConsole,
     bootTrace: system.bootTrace,
+    pstore: system.pstore,
     hooks: system.hooks,
   })
   const agent = createAgent(

@@ -64,14 +64,17 @@ export function evidenceOf(parts: {
   readonly output?: string
   readonly console?: string | null
   readonly bootTrace?: string | null
+  readonly crash?: string | null
 }): Evidence {
-  const { check, output, console, bootTrace } = parts
+  const { check, output, console, bootTrace, crash } = parts
   const share = Math.floor(wireLimits.evidenceBytesMax / 2)
   return {
     ...(check === undefined ? {} : { check: tail(check, 256) }),
     ...(output === undefined ? {} : { output: tail(output, wireLimits.textBytesMax) }),
     ...(console === undefined || console === null ? {} : { console: tail(console, share) }),
     ...(bootTrace === undefined || bootTrace === null ? {} : { bootTrace: tail(bootTrace, share) }),
+    // Its newest entry comes first.
+    ...(crash === undefined || crash === null ? {} : { crash: crash.slice(0, wireLimits.evidenceBytesMax) }),
   }
 }
 

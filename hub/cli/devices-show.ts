@@ -76,7 +76,7 @@ function attempts(it: DeviceDetailView): readonly string[] {
 
 function evidences(it: DeviceDetailView): readonly string[] {
   return it.evidences.flatMap((one) => {
-    const { check, output, console, bootTrace } = one.evidence
+    const { check, output, console, bootTrace, crash } = one.evidence
     const about = one.attempt === null ? 'notice' : `attempt ${one.attempt}`
     return [
       '',
@@ -85,6 +85,7 @@ function evidences(it: DeviceDetailView): readonly string[] {
       ...block('output', output),
       ...block('console', console),
       ...block('boot trace', bootTrace),
+      ...block('crash', crash),
     ]
   })
 }
