@@ -136,7 +136,10 @@ export async function bootSystem(
     })
   }
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  const leader = await leaderOf(child, () => console)
+  const leader = await leaderOf(child, () => console).catch((caught: unknown) => {
+    child.kill('SIGKILL')
+    throw caught
+  })
   const run = async (...argv: string[]): Promise<string> => {
     const inside = ['-t', leader, '-m', '-u', '-i', '-n', '-p', '-r', '-w', '--', ...argv]
     const { stdout } = await promisify(execFile)('nsenter', inside, { encoding: 'utf8', timeout: 60_000 })
@@ -145,7 +148,10 @@ export async function bootSystem(
   for (let tries = 0; ; tries += 1) {
     const state = await run('systemctl', 'is-system-running').catch((caught) => String(caught.stdout).trim())
     if (['running', 'degraded'].includes(state)) break
-    if (tries > 150) throw new Error(`the system is ${state}: ${console}`)
+    if (tries > 150) {
+      tool('kill', '-s', 'KILL', leader)
+      throw new Error(`the system is ${state}: ${console}`)
+    }
     await sleep(200)
   }
   return {

@@ -161,6 +161,10 @@ describe.skipIf(noDebian !== null)(
         /^IDLE; an unsealed system in slot a.*hub not connected/,
       )
       expect(await running.run('everboot-agent', 'status')).toContain('slot a  running')
+      expect(await running.run('stat', '-c', '%a %G', '/run/everboot/agent.sock')).toBe('660 everboot')
+      await running.run('everboot-agent', 'inhibit', '--who', 'player', '--why', 'a film')
+      expect(await running.run('ls', '/run/everboot/inhibit')).toBe('player')
+      await running.run('everboot-agent', 'release', 'player')
       expect(readdirSync(join(data, 'everboot/state'))).toContain('journal')
     })
 
