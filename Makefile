@@ -55,6 +55,7 @@ build: setup
 	@rm -rf dist
 	@tsc -p tsconfig.build.json
 	@for board in sim qemu-arm64; do cp -R images/boards/$$board/files dist/images/boards/$$board/; done
+	@cp -R images/package/files dist/images/package/
 	@cp -R proof/scenarios dist/proof/
 	@node -e "import('./images/boards/sim/adapters/agent-bundle.ts').then(async (it) => \
 	  fs.writeFileSync('dist/agent.mjs', await it.agentBundle()))"

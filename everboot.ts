@@ -34,6 +34,7 @@ const families: Readonly<Record<string, Family>> = {
   qemu: () => import('./proof/boards/cli.ts'),
   console: () => import('./console/cli.ts'),
   doctor: () => import('./doctor/cli.ts'),
+  package: () => import('./images/package/cli.ts'),
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -13,7 +13,7 @@ import { type BoardFile, boardPaths } from '../bootloader-sim/board-file.ts'
 import { present } from '../core/assert.ts'
 import { children, type Service } from '../demo/adapters/children.ts'
 import { agentBundle } from '../images/boards/sim/adapters/agent-bundle.ts'
-import { agentNodeOptions } from '../images/boards/sim/adapters/rootfs.ts'
+import { agentNodeOptions } from '../images/boards/sim/agent-node-options.ts'
 
 export const deviceId = 'bench-1'
 const entry = fileURLToPath(new URL('../everboot.ts', import.meta.url))

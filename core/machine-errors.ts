@@ -51,4 +51,14 @@ export const machineErrors = {
     means: 'The bootloader of this Raspberry Pi is too old for A/B by tryboot.',
     todo: 'update the EEPROM: rpi-eeprom-update -a, then reboot',
   },
+  'EB-INHIBITED': {
+    family: 'refused',
+    means: 'Somebody on the device says that now is no time for an update.',
+    todo: 'wait, or have it released: everboot device release WHO',
+  },
+  'EB-STATE': {
+    family: 'storage',
+    means: 'The state that is kept across updates cannot be put in its place.',
+    todo: 'check the data partition and /etc/everboot/state.json; everboot-agent state mount shows it again',
+  },
 } as const

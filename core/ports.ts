@@ -179,7 +179,14 @@ export interface Machine {
   /** Hardware ids that this board answers to. */
   hardware(): readonly string[]
   /** The end of the console of the boot before this one, and the trace of the bootloader, where the board keeps them. */
-  lastWords(): Promise<{ readonly console: string | null; readonly bootTrace: string | null }>
+  lastWords(): Promise<{
+    readonly console: string | null
+    readonly bootTrace: string | null
+    /** What the kernel kept of a crash, newest first. */
+    readonly crash?: string | null
+  }>
+  /** The hub has what the kernel kept, by the text of `lastWords`: it need not be kept any longer. */
+  forgetCrash?(crash: string): Promise<void>
 }
 
 /** One sealed piece and everything needed to open and check it. */

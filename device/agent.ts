@@ -8,6 +8,7 @@
 import { EverbootError, type Fault, fault } from '../core/errors.ts'
 import { trialLimits, wireLimits } from '../core/limits.ts'
 import { fail, type Result } from '../core/result.ts'
+import { inhibitLimits } from '../core/service-limits.ts'
 import type { Desired } from '../core/wire/messages.ts'
 import { type AgentPorts, type Board, openBoard } from './board.ts'
 import { type BootDuty, createBootDuty } from './boot/boot-duty.ts'
@@ -18,6 +19,7 @@ import { inbox, type SerialQueue, serialQueue } from './serial-queue.ts'
 import type { AgentSettings } from './settings.ts'
 import { judge } from './update/assignment.ts'
 import { standingOf } from './update/boot-rules.ts'
+import { createHold, type Hold } from './update/hold.ts'
 import { createUpdater, type Updater } from './update/updater.ts'
 import { wait } from './wait.ts'
 
@@ -56,6 +58,7 @@ export function createAgent(ports: AgentPorts, settings: AgentSettings): Agent {
         queue.enqueue(async () => {
           const starting = fault('EB-NO-AGENT', 'the agent is still starting', 'try again')
           resolve(running === null ? fail(starting) : await answer(running, request))
+          if (running !== null && request.op !== 'status') await lookAgain(running)
         })
       })
     },
@@ -70,6 +73,9 @@ interface Running {
   readonly duty: BootDuty
   readonly hub: HubLink
   readonly queue: SerialQueue
+  readonly hold: Hold
+  /** Wakes whoever waits for the network. */
+  readonly wake: () => void
   /** The newest assignment of the hub that is not begun yet. */
   wanted: Desired | null
   /** `seq` of the last assignment that was refused; it may be delivered many times. */
@@ -93,9 +99,10 @@ function startParts(board: Board, queue: SerialQueue): Running {
     ports.events.emit({ event: 'reboot' })
     return ports.machine.reboot(how)
   }
+  const hold = createHold(board, () => running.reporter.show())
   const reporter = createReporter(
     board,
-    () => ({ state: running.updater.state, progress: running.updater.progress }),
+    () => ({ state: running.updater.state, progress: running.updater.progress, inhibited: hold.current }),
     wake,
   )
   const updater = createUpdater(board, {
@@ -105,6 +112,7 @@ function startParts(board: Board, queue: SerialQueue): Running {
     rollBack: () => running.duty.giveWay(),
     leave: () => running.duty.leave(),
     idle: () => queue.enqueue(() => next(running)),
+    untilActive: (cancelled) => hold.untilActive(cancelled),
     waitForLink: (waitMs, cancelled) => wait(ports.clock, waitMs, cancelled, wakers),
   })
   const duty = createBootDuty(board, {
@@ -125,10 +133,10 @@ function startParts(board: Board, queue: SerialQueue): Running {
     desired: inbox(queue, (desired: Desired) => assigned(running, desired)),
     refresh: () => reporter.show(),
     reboot: inbox<void>(queue, async () => {
-      if (updater.state === 'IDLE' && duty.settled) await reboot()
+      if (updater.state === 'IDLE' && duty.settled && (await hold.asked('activate')) === null) await reboot()
     }),
   })
-  const parts = { board, reporter, updater, duty, hub, queue }
+  const parts = { board, reporter, updater, duty, hub, queue, hold, wake }
   const running: Running = { ...parts, wanted: null, refused: 0, hindered: 0, cancelAgain: () => {} }
   petWhileAllowed(running, queue)
   return running
@@ -177,7 +185,9 @@ async function assigned(running: Running, desired: Desired): Promise<void> {
   if (judged.kind === 'known') return
   if (running.wanted !== null && running.wanted.seq >= desired.seq) return
   running.wanted = desired
-  if (updater.state === 'DOWNLOADING' && board.journal.current.attempt?.seq !== 0) updater.withdraw()
+  const { attempt } = board.journal.current
+  const waits = updater.state === 'DOWNLOADING' || running.hold.current?.step === 'activate'
+  if (waits && attempt !== null && attempt.seq !== 0) updater.withdraw()
   await next(running)
 }
 
@@ -185,8 +195,11 @@ async function assigned(running: Running, desired: Desired): Promise<void> {
 async function next(running: Running): Promise<void> {
   const { board, duty, updater } = running
   if (!duty.settled || updater.state !== 'IDLE') return
-  if (board.journal.current.attempt !== null) return updater.resume('IDLE', 'assigned')
   const { wanted } = running
+  const open = board.journal.current.attempt !== null
+  if (!open && wanted === null) return
+  if (!(await running.hold.mayStart())) return again(running, inhibitLimits.lookMs)
+  if (open) return updater.resume('IDLE', 'assigned')
   if (wanted === null) return
   running.wanted = null
   if (judge(wanted, board.journal.current, board.ports.clock.wallMs()).kind !== 'new') return
@@ -197,17 +210,29 @@ async function next(running: Running): Promise<void> {
   }
 }
 
+/** Tries to begin once more in a while. */
+function again(running: Running, waitMs: number): void {
+  running.cancelAgain()
+  running.cancelAgain = running.board.ports.clock.timer(waitMs, () =>
+    running.queue.enqueue(() => next(running)),
+  )
+}
+
+/** Somebody on the device has said something: what waits need not wait for its next look. */
+async function lookAgain(running: Running): Promise<void> {
+  running.hold.wake()
+  running.wake()
+  await next(running)
+}
+
 /** The journal does not take the attempt: the wish stays, and is tried again in a while. */
 async function notBegun(running: Running, wanted: Desired, caught: unknown): Promise<void> {
   if (!(caught instanceof EverbootError)) throw caught
-  const { board, queue, reporter } = running
+  const { board, reporter } = running
   running.wanted = wanted
   const { code, what } = caught.fault
   board.ports.events.emit({ event: 'not begun', seq: wanted.seq, code, what })
-  running.cancelAgain()
-  running.cancelAgain = board.ports.clock.timer(wireLimits.keepRetryMs, () =>
-    queue.enqueue(() => next(running)),
-  )
+  again(running, wireLimits.keepRetryMs)
   if (running.hindered === wanted.seq) return
   running.hindered = wanted.seq
   await reporter.keepSoon({ notice: { code, what: `assignment ${wanted.seq} waits: ${what}` } })

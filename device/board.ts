@@ -27,6 +27,7 @@ import { trybootLoader } from './boot/tryboot.ts'
 import { type AgentSettings, sealPartition, slotKeys } from './settings.ts'
 import { readSeal } from './slots/slot.ts'
 import { earliestWallMs } from './update/assignment.ts'
+import type { Inhibitors } from './update/hold.ts'
 import { type JournalFile, openJournal } from './update/journal.ts'
 
 /** A release file on the device (USB, upload), served like a hub. */
@@ -47,6 +48,8 @@ export interface AgentPorts {
   readonly machine: Machine
   readonly codec: PieceCodec
   readonly events: Events
+  /** Absent: nobody on this device can say "not now". */
+  readonly inhibitors?: Inhibitors
   /** Opens an `.ebr` on the device. @throws EverbootError EB-FILE, EB-CONTAINER, … */
   openReleaseFile(path: string): Promise<ReleaseFile>
 }

@@ -3,24 +3,22 @@
  * Leaves to others: the agent, which is asked over its socket.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Command, type CommandInput, textOption } from '../core/command.ts'
+import { type Command, type CommandInput, flagOption, textOption } from '../core/command.ts'
 import { exitStatus } from '../core/errors.ts'
 import { wireLimits } from '../core/limits.ts'
-import { bytesText } from '../core/units.ts'
 import { askAgent } from './adapters/control-socket.ts'
-import { runAgent } from './adapters/run-agent.ts'
+import { readAgentConfig, runAgent } from './adapters/run-agent.ts'
+import { holdCommands } from './cli-hold.ts'
+import { printStatus, socketOf, socketOption, statusLine } from './cli-status.ts'
 import type { LocalRequest, LocalStatus } from './local-request.ts'
+import { state } from './state/cli.ts'
 
-const defaultSocket = '/run/everboot/agent.sock'
+const defaultConfig = '/etc/everboot/agent.json'
 const pollMs = 500
 
-const options = {
-  socket: { type: 'string', value: 'PATH', means: `socket of the agent (default ${defaultSocket})` },
+const configOption = {
+  config: { type: 'string', value: 'FILE', means: `configuration (default ${defaultConfig})` },
 } as const
-
-function socketOf(input: CommandInput): string {
-  return textOption(input, 'socket') ?? defaultSocket
-}
 
 const run: Command = {
   name: 'device run',
@@ -28,11 +26,25 @@ const run: Command = {
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,
-  options: {
-    config: { type: 'string', value: 'FILE', means: 'configuration (default /etc/everboot/agent.json)' },
-  },
+  options: configOption,
   async run(input) {
-    await runAgent(textOption(input, 'config') ?? '/etc/everboot/agent.json')
+    await runAgent(textOption(input, 'config') ?? defaultConfig)
+    return 0
+  },
+}
+
+const check: Command = {
+  name: 'device check',
+  summary: 'Whether configuration, trust and identity are there and in order',
+  positionals: '',
+  positionalsMin: 0,
+  positionalsMax: 0,
+  options: configOption,
+  async run(input) {
+    const { settings } = readAgentConfig(textOption(input, 'config') ?? defaultConfig)
+    const { deviceId, product, hubUrl } = settings
+    if (input.json) input.io.out(JSON.stringify({ ok: true, deviceId, product, hub: hubUrl }))
+    else input.io.out(`${deviceId} (${product}) is set up for the hub ${hubUrl}`)
     return 0
   },
 }
@@ -43,9 +55,9 @@ const status: Command = {
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,
-  options,
+  options: socketOption,
   async run(input) {
-    print(input, await askAgent(socketOf(input), { op: 'status' }))
+    printStatus(input, await askAgent(socketOf(input), { op: 'status' }))
     return 0
   },
 }
@@ -56,10 +68,18 @@ const install: Command = {
   positionals: 'FILE.ebr',
   positionalsMin: 1,
   positionalsMax: 1,
-  options,
+  options: {
+    ...socketOption,
+    later: { type: 'boolean', means: 'restart only at a word: everboot device activate' },
+  },
   notes:
     'FILE.ebr is a path as the agent sees it. Ends when the device reboots into the new system (0) or the\ninstallation has failed (6).',
-  run: (input) => follow(input, { op: 'install', file: input.positionals[0] ?? '' }),
+  run: (input) =>
+    follow(input, {
+      op: 'install',
+      file: input.positionals[0] ?? '',
+      ...(flagOption(input, 'later') ? { later: true } : {}),
+    }),
 }
 
 const rollback: Command = {
@@ -68,7 +88,7 @@ const rollback: Command = {
   positionals: '',
   positionalsMin: 0,
   positionalsMax: 0,
-  options,
+  options: socketOption,
   run: (input) => follow(input, { op: 'rollback' }),
 }
 
@@ -78,7 +98,7 @@ async function follow(input: CommandInput, request: LocalRequest): Promise<numbe
   let seen = await askAgent(socketOf(input), request)
   const { bootId } = seen.status
   for (let awayMs = 0; ; ) {
-    io.draw(line(seen))
+    io.draw(statusLine(seen))
     if (io.interrupted.aborted) return exitStatus.internal
     await sleep(pollMs)
     const next = await askAgent(socketOf(input), { op: 'status' }).catch(() => null)
@@ -97,38 +117,11 @@ async function follow(input: CommandInput, request: LocalRequest): Promise<numbe
 
 /** The attempt has ended in this boot: by a failure, or because the release runs already. */
 function ended(input: CommandInput, it: LocalStatus): number {
-  print(input, it)
+  printStatus(input, it)
   if (it.lastReport?.result === 'ok') return 0
   const { code = 'EB-NO-VERDICT', what = 'the attempt ended without a reason' } = it.lastReport ?? {}
   if (!input.json) input.io.err(`${code}: ${what}`)
   return exitStatus.updateFailed
 }
 
-function print(input: CommandInput, it: LocalStatus): void {
-  if (input.json) {
-    input.io.out(JSON.stringify(it))
-    return
-  }
-  const { status: at } = it
-  input.io.out(line(it))
-  for (const slot of ['a', 'b'] as const) {
-    const { release, ok, tries } = at.slots[slot]
-    const mark = at.slot === slot ? 'running' : 'other  '
-    const proof = ok ? 'committed' : 'not committed'
-    input.io.out(`  slot ${slot}  ${mark}  ${release ?? 'empty'}  ${proof}, ${tries} tries left`)
-  }
-  const last = at.finished === null ? 'none' : `${at.finished.seq} ${at.finished.result}`
-  input.io.out(
-    `  floor ${at.floor}, last assignment: ${last}, hub ${it.hubConnected ? 'connected' : 'not connected'}`,
-  )
-}
-
-function line(it: LocalStatus): string {
-  const { state, progress, attempt } = it.status
-  const what = attempt === null ? '' : ` ${attempt.release}`
-  const done =
-    progress === null ? '' : ` ${bytesText(progress.bytesDone)} of ${bytesText(progress.bytesTotal)}`
-  return `${state}${what}${done}`
-}
-
-export const commands: readonly Command[] = [run, status, install, rollback]
+export const commands: readonly Command[] = [run, check, status, install, rollback, ...holdCommands, state]

@@ -62,7 +62,16 @@ const systemSchema = v.strictObject({
   ),
   lastConsole: v.nullable(path),
   bootTrace: v.nullable(path),
+  /** Where the kernel's records of crashes lie; sent after a fallback, then removed. */
+  pstore: v.optional(v.pipe(v.array(path), v.maxLength(8)), []),
   hooks: v.nullable(path),
+  /** Who says "not now": any file in the directory holds the activation, or already the start, of an update. */
+  inhibit: v.optional(
+    v.strictObject({ directory: path, step: v.optional(v.picklist(['start', 'activate']), 'activate') }),
+    {
+      directory: '/run/everboot/inhibit',
+    },
+  ),
   health: v.strictObject({
     deadlineMs: v.optional(durationMs, trialLimits.deadlineMs),
     networkDeadlineMs: v.optional(durationMs, trialLimits.networkDeadlineMs),

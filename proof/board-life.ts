@@ -22,6 +22,7 @@ import { seededRandom } from '../core/prng.ts'
 import type { SlotId } from '../core/units.ts'
 import { type Agent, createAgent } from '../device/agent.ts'
 import type { AgentSettings } from '../device/settings.ts'
+import type { Inhibitors } from '../device/update/hold.ts'
 import {
   type BoardImage,
   type BoardWorld,
@@ -308,6 +309,7 @@ export class Board implements SimBoard {
         machine: mortal(this.#machine(), alive),
         codec,
         events,
+        inhibitors: mortal(this.#inhibitors(), alive),
         openReleaseFile: (path) => this.system.openReleaseFile(path),
       },
       this.settings,
@@ -334,6 +336,23 @@ export class Board implements SimBoard {
     }
   }
 
+  /** A directory in memory, which outlives the agent. */
+  #inhibitors(): Inhibitors {
+    const without = (who: string) => this.system.inhibitors.filter((it) => it.who !== who)
+    return {
+      list: async () => this.system.inhibitors,
+      hold: async (it) => {
+        this.system.inhibitors = [...without(it.who), it]
+      },
+      release: async (who) => {
+        const rest = without(who)
+        const held = rest.length < this.system.inhibitors.length
+        this.system.inhibitors = rest
+        return held
+      },
+    }
+  }
+
   #machine(): Machine {
     return {
       handOver: () => this.#handOver,
@@ -350,7 +369,14 @@ export class Board implements SimBoard {
       hook: async (name, environment) => this.system.hook(name, environment),
       probe: async () => this.system.probe(this.#behaviour),
       hardware: () => this.system.hardware,
-      lastWords: async () => ({ console: 'last words', bootTrace: this.#trace }),
+      lastWords: async () => ({
+        console: 'last words',
+        bootTrace: this.#trace,
+        ...(this.system.crash === null ? {} : { crash: this.system.crash }),
+      }),
+      forgetCrash: async (crash) => {
+        if (this.system.crash === crash) this.system.crash = null
+      },
     }
   }
 }

@@ -8,6 +8,7 @@ import { raise } from '../core/errors.ts'
 import type { FirmwareFacts, HookName, ProgramResult } from '../core/ports.ts'
 import type { SlotId } from '../core/units.ts'
 import type { ReleaseFile } from '../device/board.ts'
+import type { Inhibitor } from '../device/update/inhibit.ts'
 import type { Behaviour } from './publisher.ts'
 
 export interface Surroundings {
@@ -15,6 +16,10 @@ export interface Surroundings {
   run: (argv: readonly string[]) => ProgramResult
   hook: (name: HookName, environment: Readonly<Record<string, string>>) => ProgramResult | null
   hardware: readonly string[]
+  /** What the kernel kept of a crash. */
+  crash: string | null
+  /** Who says "not now". */
+  inhibitors: Inhibitor[]
   /** May throw what the adapter would throw. */
   openSlot: (slot: SlotId, image: string, mode: 'read' | 'exclusive') => void
   openBoot: () => void
@@ -34,6 +39,8 @@ export function allWell(): Surroundings {
     run: () => ({ status: 0, timedOut: false, output: '' }),
     hook: () => null,
     hardware: ['sim'],
+    crash: null,
+    inhibitors: [],
     openSlot: () => {},
     openBoot: () => {},
     reboot: () => {},

@@ -1,10 +1,16 @@
 /**
  * Makes sure that the system tools which the tests call are there, before `make test` starts them.
  * Promise: says what it installed; a tool that cannot be had ends with its name and Debian package, except the
- * browser and what the QEMU board takes, without which their tests are left out.
+ * browser and what the QEMU board and a Debian system take, without which their tests are left out.
  */
 import { exitStatusOf, faultOf, faultText } from '../core/errors.ts'
-import { boardTools, ensureHostTools, type HostTool, hostTools } from '../images/build/adapters/host-tools.ts'
+import {
+  boardTools,
+  ensureHostTools,
+  type HostTool,
+  hostTools,
+  systemTools,
+} from '../images/build/adapters/host-tools.ts'
 
 const browser: HostTool = 'chromium'
 
@@ -16,6 +22,7 @@ try {
   const wanted = [
     ...(await ifPossible([browser], 'the report is not looked at in a browser')),
     ...(await ifPossible(boardTools, 'the QEMU board is not run')),
+    ...(await ifPossible(systemTools, 'the agent is not run on a Debian system')),
   ]
   const installed = [...needed.installed, ...wanted]
   const text = installed.length === 0 ? 'all there' : `installed ${installed.join(' ')}`

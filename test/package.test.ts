@@ -58,6 +58,7 @@ describe('the installed package', () => {
         'dist/everboot.js',
         'dist/images/boards/qemu-arm64/files/initramfs.sh',
         'dist/images/boards/sim/files/init.mjs',
+        'dist/images/package/files/everboot-agent.service',
         'docs/ERRORS.md',
       ]),
     )

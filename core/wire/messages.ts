@@ -62,6 +62,8 @@ export const desiredSchema = v.object({
   release: assignedRelease,
   /** Bytes per second the device may use for it; absent: as fast as it can. */
   throttle: v.optional(v.pipe(count, v.minValue(wireLimits.throttleBytesMin))),
+  /** `later`: download and check, then wait for a word on the device; absent: go on at once. */
+  activate: v.optional(v.literal('later')),
 })
 export type Desired = v.InferOutput<typeof desiredSchema>
 
@@ -90,6 +92,8 @@ export const evidenceSchema = v.object({
   output: v.optional(longText),
   console: v.optional(longText),
   bootTrace: v.optional(longText),
+  /** What the kernel kept of a crash (pstore), newest entry first. */
+  crash: v.optional(longText),
 })
 export type Evidence = v.InferOutput<typeof evidenceSchema>
 
@@ -116,6 +120,8 @@ export const statusSchema = v.object({
   hardware: v.pipe(v.array(id), v.maxLength(32)),
   attempt: v.nullable(v.object({ seq: count, release: id })),
   progress: v.nullable(progress),
+  /** Somebody on the device says "not now", or the operator wanted it later. */
+  inhibited: v.optional(v.object({ step: v.picklist(['start', 'activate']), by: text, why: text })),
   /** Last finished attempt and its outcome. */
   finished: v.nullable(v.object({ seq: count, result: v.picklist(['ok', 'failed']) })),
   report: v.optional(report),

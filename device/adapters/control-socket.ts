@@ -1,30 +1,57 @@
 /**
- * The local interface: a Unix socket that takes one JSON request a line and answers with one JSON line.
- * Promise: mode 0600, so that only the agent's own user (root) may ask; requests are bounded in length.
+ * The local interface: a Unix socket that takes one JSON request a line and answers with one JSON line; `watch` goes
+ * on answering whenever something has changed.
+ * Promise: for the agent's own user (root), and for the group `everboot` where the system has one (0660), else 0600.
+ * Requests are bounded in length, clients in number; one that does not read is let go.
  * Leaves to others: what requests do (agent.ts).
  */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { EverbootError, type Fault, fault } from '../../core/errors.ts'
 import { wireLimits } from '../../core/limits.ts'
 import { fail, type Result } from '../../core/result.ts'
+import { inhibitLimits } from '../../core/service-limits.ts'
+import { safeName } from '../../core/units.ts'
 import type { Agent } from '../agent.ts'
 import type { LocalRequest, LocalStatus } from '../local-request.ts'
 
+const who = v.pipe(v.string(), v.regex(safeName))
 const requestSchema = v.variant('op', [
   v.strictObject({ op: v.literal('status') }),
-  v.strictObject({ op: v.literal('install'), file: v.pipe(v.string(), v.maxLength(4096)) }),
+  v.strictObject({
+    op: v.literal('install'),
+    file: v.pipe(v.string(), v.maxLength(4096)),
+    later: v.optional(v.boolean()),
+  }),
   v.strictObject({ op: v.literal('rollback') }),
+  v.strictObject({ op: v.literal('refresh') }),
+  v.strictObject({ op: v.literal('activate') }),
+  v.strictObject({
+    op: v.literal('inhibit'),
+    who,
+    why: v.pipe(v.string(), v.maxLength(inhibitLimits.whyMax)),
+    forMs: v.optional(
+      v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(inhibitLimits.leaseMsMax)),
+    ),
+    step: v.optional(v.picklist(['start', 'activate'])),
+  }),
+  v.strictObject({ op: v.literal('release'), who }),
+  v.strictObject({ op: v.literal('watch') }),
 ])
+type SocketRequest = v.InferOutput<typeof requestSchema>
 
 export interface ControlSocket {
   close(): void
 }
 
 /** @throws EverbootError EB-CONFIG when the socket cannot be made */
-export function serveControl(path: string, agent: Agent): Promise<ControlSocket> {
+export function serveControl(
+  path: string,
+  agent: Agent,
+  group: number | null = groupNumber(socketGroup),
+): Promise<ControlSocket> {
   const failed = (cause: unknown): EverbootError => {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException
     return new EverbootError(fault('EB-CONFIG', `the socket ${path} cannot be made (${code})`), { cause })
@@ -37,18 +64,36 @@ export function serveControl(path: string, agent: Agent): Promise<ControlSocket>
     return Promise.reject(failed(cause))
   }
   const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
+  const watchers = watching(agent)
+  // One who has asked and says no more (`echo … | socat`) still wants the answer; who watches stays.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (sockets.size >= inhibitLimits.clientsMax) {
+      socket.on('error', () => socket.destroy())
+      socket.end(lineOf(fail(fault('EB-LIMIT', `${sockets.size} clients ask already`))))
+      return
+    }
     sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-    serve(socket, agent)
+    socket.on('close', () => {
+      sockets.delete(socket)
+      watchers.remove(socket)
+    })
+    serve(socket, agent, watchers)
   })
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => reject(failed(cause)))
     server.listen(path, () => {
-      chmodSync(path, 0o600)
+      try {
+        if (group !== null) chownSync(path, process.getuid?.() ?? 0, group)
+        chmodSync(path, group === null ? 0o600 : 0o660)
+      } catch (cause) {
+        server.close()
+        reject(failed(cause))
+        return
+      }
       resolve({
         close() {
           server.close()
+          watchers.close()
           for (const socket of sockets) socket.destroy()
         },
       })
@@ -56,21 +101,105 @@ export function serveControl(path: string, agent: Agent): Promise<ControlSocket>
   })
 }
 
-function serve(socket: Socket, agent: Agent): void {
+/** Members of it may ask; the package of the agent makes it. */
+const socketGroup = 'everboot'
+
+/** Its number by /etc/group, or null. */
+export function groupNumber(name: string, file = '/etc/group'): number | null {
+  try {
+    const line = readFileSync(file, 'utf8')
+      .split('\n')
+      .find((it) => it.startsWith(`${name}:`))
+    const number = Number(line?.split(':')[2] ?? Number.NaN)
+    return Number.isSafeInteger(number) ? number : null
+  } catch {
+    return null
+  }
+}
+
+function lineOf(answer: Result<LocalStatus, Fault>): string {
+  return `${JSON.stringify(answer)}\n`
+}
+
+function serve(socket: Socket, agent: Agent, watchers: Watchers): void {
+  let open = 0
+  let asked = false
+  socket.on('end', () => {
+    asked = true
+    if (open === 0) socket.end()
+  })
   eachLine(socket, wireLimits.messageBytesMax, (line) => {
-    void reply(line, agent).then((answer) => socket.write(`${JSON.stringify(answer)}\n`))
+    const request = requestOf(line)
+    if (request === null) say(socket, fail(fault('EB-MESSAGE', 'the request is not understood')))
+    else if (request.op === 'watch') watchers.add(socket)
+    else if (open >= inhibitLimits.requestsMax) socket.destroy()
+    else {
+      open += 1
+      void agent.request(request).then((answer) => {
+        open -= 1
+        say(socket, answer)
+        if (asked && open === 0) socket.end()
+      })
+    }
   })
   socket.on('error', () => socket.destroy())
 }
 
-async function reply(line: string, agent: Agent): Promise<Result<LocalStatus, Fault>> {
+function requestOf(line: string): SocketRequest | null {
   try {
     const parsed = v.safeParse(requestSchema, JSON.parse(line))
-    if (parsed.success) return await agent.request(parsed.output)
+    return parsed.success ? parsed.output : null
   } catch (caught) {
     if (!(caught instanceof SyntaxError)) throw caught
+    return null
   }
-  return fail(fault('EB-MESSAGE', 'the request is not understood'))
+}
+
+function say(socket: Socket, answer: Result<LocalStatus, Fault>): void {
+  if (socket.destroyed) return
+  socket.write(lineOf(answer))
+  if (socket.writableLength > inhibitLimits.backlogBytesMax) socket.destroy()
+}
+
+interface Watchers {
+  add(socket: Socket): void
+  remove(socket: Socket): void
+  close(): void
+}
+
+/** One look at the agent for all who watch, as long as somebody does. */
+function watching(agent: Agent): Watchers {
+  /** What each of them was told last. */
+  const told = new Map<Socket, string>()
+  let looking = false
+  let timer: NodeJS.Timeout | undefined
+  const look = async (): Promise<void> => {
+    looking = true
+    const answer = await agent.request({ op: 'status' })
+    const text = JSON.stringify(answer)
+    for (const [socket, last] of [...told]) {
+      if (last === text || !told.has(socket)) continue
+      told.set(socket, text)
+      say(socket, answer)
+    }
+    looking = told.size > 0
+    if (looking) timer = setTimeout(() => void look(), inhibitLimits.watchMs)
+  }
+  return {
+    add(socket) {
+      if (told.size >= inhibitLimits.watchersMax) {
+        say(socket, fail(fault('EB-LIMIT', `${told.size} clients watch already`)))
+        return
+      }
+      told.set(socket, '')
+      if (!looking) void look()
+    },
+    remove: (socket) => void told.delete(socket),
+    close() {
+      clearTimeout(timer)
+      told.clear()
+    },
+  }
 }
 
 /** Asks the agent behind a socket. @throws EverbootError EB-NO-AGENT, or what the agent answers */
@@ -89,6 +218,33 @@ export function askAgent(path: string, request: LocalRequest): Promise<LocalStat
       const answer = JSON.parse(line) as Result<LocalStatus, Fault>
       if (answer.ok) resolve(answer.value)
       else reject(new EverbootError(answer.error))
+    })
+  })
+}
+
+/** Follows the agent until `ended` is aborted. @throws EverbootError EB-NO-AGENT, EB-LIMIT */
+export function watchAgent(
+  path: string,
+  take: (status: LocalStatus) => void,
+  ended: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refuse = (it: Fault): void => reject(new EverbootError(it))
+    const socket = connect(path, () => socket.write('{"op":"watch"}\n'))
+    const stop = (): void => {
+      socket.destroy()
+      resolve()
+    }
+    ended.addEventListener('abort', stop, { once: true })
+    socket.on('error', (caught: NodeJS.ErrnoException) =>
+      refuse(fault('EB-NO-AGENT', `${path}: ${caught.code}`)),
+    )
+    socket.on('end', () => refuse(fault('EB-NO-AGENT', `the agent at ${path} hung up`)))
+    eachLine(socket, wireLimits.messageBytesMax, (line) => {
+      const answer = JSON.parse(line) as Result<LocalStatus, Fault>
+      if (answer.ok) return take(answer.value)
+      socket.destroy()
+      refuse(answer.error)
     })
   })
 }

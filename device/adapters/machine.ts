@@ -18,6 +18,7 @@ import { raise } from '../../core/errors.ts'
 import { trialLimits } from '../../core/limits.ts'
 import type { HandOver, Machine } from '../../core/ports.ts'
 import { readFirmwareFacts } from './firmware-facts.ts'
+import { pstore } from './pstore.ts'
 import { runProgram } from './run-program.ts'
 
 const http = process.getBuiltinModule('node:http')
@@ -35,6 +36,8 @@ export interface MachineOptions {
     | { readonly file: string }
   readonly lastConsole: string | null
   readonly bootTrace: string | null
+  /** Directories of what the kernel kept of crashes. */
+  readonly pstore?: readonly string[]
   readonly hooks: string | null
   /** Directory of the device tree in which the firmware speaks of this boot; absent: it is never asked. */
   readonly flags?: string | null
@@ -47,6 +50,7 @@ export interface SystemMachine extends Machine {
 
 export function systemMachine(options: MachineOptions): SystemMachine {
   const watchdog = options.watchdog === null ? null : openWatchdog(options.watchdog)
+  const crashes = pstore(options.pstore ?? [])
   return {
     handOver: () => options.handOver,
     hardware: () => options.hardware,
@@ -69,7 +73,9 @@ export function systemMachine(options: MachineOptions): SystemMachine {
     lastWords: async () => ({
       console: endOfFile(options.lastConsole),
       bootTrace: endOfFile(options.bootTrace),
+      crash: await crashes.read(),
     }),
+    forgetCrash: (text) => crashes.forget(text),
   }
 }
 

@@ -9,6 +9,7 @@ import { decodeTrust } from '../../keys/trust.ts'
 import { verifyEd25519 } from '../../keys/verify-node.ts'
 import { createAgent } from '../agent.ts'
 import { decodeIdentity, decodeSystemConfig, type Identity, type SystemConfig } from '../config.ts'
+import { startPulse } from '../service-pulse.ts'
 import type { AgentSettings } from '../settings.ts'
 import { systemEntropy, systemRandom } from './chance.ts'
 import { systemClock } from './clock.ts'
@@ -18,19 +19,35 @@ import { configuredDisks } from './disks.ts'
 import { openFileStore } from './file-store.ts'
 import { readHandOver } from './hand-over.ts'
 import { httpFetch } from './http-fetch.ts'
+import { inhibitFiles } from './inhibit-files.ts'
 import { lockInstance } from './instance-lock.ts'
 import { lineEvents } from './log.ts'
 import { systemMachine } from './machine.ts'
 import { mqttLink } from './mqtt-link.ts'
 import { openReleaseFile } from './release-file.ts'
+import { systemdManager } from './systemd-notify.ts'
+
+/** What an agent is told by its files. */
+export interface AgentConfig {
+  readonly system: SystemConfig
+  readonly identity: Identity
+  readonly settings: AgentSettings
+}
+
+/** @param configPath the system's configuration file. @throws EverbootError EB-CONFIG, EB-KEY */
+export function readAgentConfig(configPath: string): AgentConfig {
+  const system = orThrow(decodeSystemConfig(readConfig(configPath), configPath))
+  const identity = orThrow(decodeIdentity(readSecret(system.identity), system.identity))
+  return { system, identity, settings: settingsOf(system, identity) }
+}
 
 /** @param configPath the system's configuration file. Returns after SIGTERM or SIGINT. @throws EverbootError */
 export async function runAgent(configPath: string): Promise<void> {
-  const system = orThrow(decodeSystemConfig(readConfig(configPath), configPath))
-  const identity = orThrow(decodeIdentity(readSecret(system.identity), system.identity))
-  const settings = settingsOf(system, identity)
+  const { system, identity, settings } = readAgentConfig(configPath)
   // A console that is gone is no reason to stop.
   process.stdout.on('error', () => {})
+  const events = lineEvents((line) => void process.stdout.write(line))
+  const manager = systemdManager(process.env, events)
   const files = await openFileStore(system.data)
   const unlock = await lockInstance(system.data)
   const machine = systemMachine({
@@ -40,6 +57,7 @@ export async function runAgent(configPath: string): Promise<void> {
     reboot: system.reboot,
     lastConsole: system.lastConsole,
     bootTrace: system.bootTrace,
+    pstore: system.pstore,
     hooks: system.hooks,
     flags: system.tryboot?.flags ?? null,
   })
@@ -57,7 +75,13 @@ export async function runAgent(configPath: string): Promise<void> {
       fetch: httpFetch({ origin: identity.http, ca: identity.ca, token: identity.token }),
       machine,
       codec: inlineCodec,
-      events: lineEvents((line) => void process.stdout.write(line)),
+      events,
+      inhibitors: inhibitFiles(
+        system.inhibit.directory,
+        system.inhibit.step,
+        events,
+        systemClock.monotonicMs,
+      ),
       openReleaseFile: (path) => openReleaseFile(path, settings),
     },
     settings,
@@ -66,10 +90,12 @@ export async function runAgent(configPath: string): Promise<void> {
   for (const signal of stopSignals) process.on(signal, stop)
   try {
     const control = await serveControl(system.socket, agent)
+    const pulse = manager === null ? null : startPulse(systemClock, agent, manager)
     try {
       await agent.run()
     } finally {
       control.close()
+      await pulse?.stop()
     }
     // Only an orderly end: an agent that fails on a trial must not disarm what watches over it.
     machine.disarm()

@@ -158,6 +158,15 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
     })
   }
 
+  /** The hub has in its database what the kernel had kept; the kernel's room is small. */
+  const forgetCrash = (status: Status | undefined): void => {
+    const crash = status?.report?.evidence?.crash ?? status?.notice?.evidence?.crash
+    if (crash === undefined) return
+    board.ports.machine.forgetCrash?.(crash).catch((caught: unknown) => {
+      events.emit({ event: 'crash not forgotten', what: faultOf(caught).what })
+    })
+  }
+
   const keepWaiting = async (): Promise<void> => {
     cancelKeeping()
     for (let [first] = waiting; first !== undefined && !closed; [first] = waiting) {
@@ -222,6 +231,7 @@ export function createReporter(board: Board, view: () => UpdateView, onHeard: ()
       const key = keyOf(ack)
       // A snapshot may have made room for a newer status meanwhile, which can go now.
       if (!unacknowledged(board.journal.current).some((it) => keyOf(it) === key)) return pump()
+      forgetCrash(board.journal.current.outbox.find((it) => keyOf(it) === key))
       known.add(key)
       saveOutbox()
     },

@@ -35,6 +35,8 @@ export interface StepOutcome {
 export interface InstallHost extends RetryHost {
   onProgress(progress: Progress): void
   hubHeard(): boolean
+  /** Resolves when the new system may be activated, or the attempt is withdrawn. */
+  untilActive(): Promise<void>
 }
 
 /** One attempt, from its first check to the armed record. Steps are called in the order of the table. */
@@ -108,6 +110,8 @@ export function createInstaller(board: Board, host: InstallHost): Installer {
       return { event: 'damaged' }
     }),
     sealAndArm: step(async () => {
+      await host.untilActive()
+      if (host.cancelled.aborted) return { event: 'withdrawn' }
       const hooked = await runHook(board, 'post-install', attempt().releaseId)
       if (!hooked.ok) return { event: 'failed', fault: hooked.error }
       const armed = await arm(board, prepared, host.hubHeard())

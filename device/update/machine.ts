@@ -62,6 +62,7 @@ export const updateTable: readonly UpdateRow[] = [
   row('VERIFYING', 'failed', 'FAILED', 'report failure'),
   row('APPLYING', 'armed', 'REBOOTING', 'reboot'),
   row('APPLYING', 'failed', 'FAILED', 'report failure'),
+  row('APPLYING', 'withdrawn', 'FAILED', 'report failure'),
   row('REBOOTING', 'trial', 'REBOOTING', 'watch health'),
   row('REBOOTING', 'committed', 'COMPLETE', 'report success'),
   row('REBOOTING', 'unhealthy', 'ROLLBACK', 'roll back and reboot'),

@@ -46,6 +46,7 @@ export interface AttemptEnd {
 export interface UpdaterHost {
   readonly reporter: Reporter
   waitForLink(waitMs: number, cancelled: AbortSignal): Promise<void>
+  untilActive(cancelled: AbortSignal): Promise<void>
   /** Runs `work` when all that came before it is done; one at a time. */
   enqueue(work: () => Promise<void>): void
   reboot(): Promise<never>
@@ -74,6 +75,7 @@ export function createUpdater(board: Board, host: UpdaterHost): Updater {
       cancelled: signal,
       waitForLink: (waitMs) => host.waitForLink(waitMs, signal),
       hubHeard: () => host.reporter.hubHeard,
+      untilActive: () => host.untilActive(signal),
       onProgress: (now) => {
         progress = now
         if (clock.monotonicMs() - shownMs < downloadLimits.reportMs) return

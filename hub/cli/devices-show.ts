@@ -44,6 +44,9 @@ function summary(it: DeviceDetailView): readonly string[] {
   if (reported !== null) {
     lines.push(
       `  state    ${reported.state}, floor ${reported.floor}, hardware ${reported.hardware.join(', ')}`,
+      ...(reported.inhibited === undefined
+        ? []
+        : [`  waiting  to ${reported.inhibited.step}: ${reported.inhibited.by}: ${reported.inhibited.why}`]),
       `  slot a   ${slotText(reported.slots.a)}`,
       `  slot b   ${slotText(reported.slots.b)}`,
       `  reported ${timeText(reported.atMs)} (status ${reported.seq})`,
@@ -73,7 +76,7 @@ function attempts(it: DeviceDetailView): readonly string[] {
 
 function evidences(it: DeviceDetailView): readonly string[] {
   return it.evidences.flatMap((one) => {
-    const { check, output, console, bootTrace } = one.evidence
+    const { check, output, console, bootTrace, crash } = one.evidence
     const about = one.attempt === null ? 'notice' : `attempt ${one.attempt}`
     return [
       '',
@@ -82,6 +85,7 @@ function evidences(it: DeviceDetailView): readonly string[] {
       ...block('output', output),
       ...block('console', console),
       ...block('boot trace', bootTrace),
+      ...block('crash', crash),
     ]
   })
 }

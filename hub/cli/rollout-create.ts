@@ -31,6 +31,7 @@ export const rolloutCreate: Command = {
     device: { type: 'string', value: 'ID', multiple: true, means: 'a device that gets it' },
     all: { type: 'boolean', means: 'every device gets it' },
     throttle: { type: 'string', value: 'BYTES', means: 'bytes a second that each device may use' },
+    later: { type: 'boolean', means: 'each device waits for "everboot device activate" before its reboot' },
     wait: { type: 'boolean', means: 'follow it to its end' },
     timeout: {
       type: 'string',
@@ -47,6 +48,7 @@ export const rolloutCreate: Command = {
       release: requiredOption(input, 'release'),
       devices,
       ...(throttle === undefined ? {} : { throttle }),
+      ...(flagOption(input, 'later') ? { activate: 'later' } : {}),
     }
     const seconds = numberOption(input, 'timeout', 1, 1_000_000) ?? hubLimits.rolloutWaitMs / 1000
     const deadlineMs = performance.now() + seconds * 1000

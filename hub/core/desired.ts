@@ -72,6 +72,7 @@ export function desiredFor(
   keys: Readonly<Record<string, string>>,
   throttle: number | null,
   atMs: number,
+  activate: 'later' | null = null,
 ): Desired {
   const { bytes, sha256 } = release.manifest
   return {
@@ -83,6 +84,7 @@ export function desiredFor(
       keys: { ...keys },
     },
     ...(throttle === null ? {} : { throttle }),
+    ...(activate === null ? {} : { activate }),
   }
 }
 
@@ -108,7 +110,7 @@ function assign(device: Device, release: ReleaseInfo, rollout: string, message: 
       superseded: null,
     }
   }
-  const desired = desiredFor(device, release, keys, throttle, atMs)
+  const desired = desiredFor(device, release, keys, throttle, atMs, message.activate ?? null)
   const attempt: Attempt = { ...common, seq: desired.seq, state: 'pending', code: null, what: null }
   const last = device.attempts.at(-1)
   const closed = last !== undefined && isOpen(last.state) ? supersede(last, rollout, atMs) : null

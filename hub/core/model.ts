@@ -155,6 +155,8 @@ export type HubMessage =
       /** Wrapped keys of this release by device id, then by blob id. */
       readonly keys: ReadonlyMap<string, Readonly<Record<string, string>>>
       readonly throttle: number | null
+      /** `later`: each device waits for a word of its own. */
+      readonly activate?: 'later' | null
       readonly atMs: number
     }
 

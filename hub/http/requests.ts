@@ -22,6 +22,8 @@ export const rolloutBody = v.strictObject({
   ]),
   /** Bytes a second. */
   throttle: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(wireLimits.throttleBytesMin))),
+  /** The new system waits for a word on each device. */
+  activate: v.optional(v.literal('later')),
   dryRun: v.optional(v.boolean(), false),
 })
 

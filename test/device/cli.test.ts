@@ -46,6 +46,7 @@ function status(state: UpdateState, change: Partial<LocalStatus> = {}, bootId = 
     hubConnected: true,
     settled: true,
     lastReport: null,
+    version: '1',
     ...change,
   }
 }

@@ -85,6 +85,7 @@ async function installerOn(at: Scene, fetch: FileServer): Promise<Install> {
       // A server that is "not reachable" for ever would be waited for for ever.
       waitForLink: async () => cancelled.abort(),
       onProgress: () => {},
+      untilActive: async () => {},
       hubHeard: () => true,
     }
     const installer = createInstaller(opened, host)

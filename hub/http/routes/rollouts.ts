@@ -23,7 +23,8 @@ export function rolloutRoutes(app: FastifyInstance, { core, store, clock }: ApiP
       return { dryRun: true, release: release.id, plan }
     }
     const throttle = body.throttle ?? null
-    const message = { release: release.id, devices, keys, throttle, atMs: clock.wallMs() }
+    const activate = body.activate ?? null
+    const message = { release: release.id, devices, keys, throttle, activate, atMs: clock.wallMs() }
     const { id } = orThrow(await core.handle({ kind: 'create-rollout', ...message }))
     return reply.code(201).send(rolloutView(rolloutOf(core.state(), id)))
   })

@@ -13,7 +13,8 @@ import {
 import { raise } from '../../../core/errors.ts'
 import { boardLimits } from '../../../core/limits.ts'
 import { safeName } from '../../../core/units.ts'
-import { agentNodeOptions, makeRootfs, type RootfsOptions } from './adapters/rootfs.ts'
+import { makeRootfs, type RootfsOptions } from './adapters/rootfs.ts'
+import { agentNodeOptions } from './agent-node-options.ts'
 import { simChoices } from './agent-settings.ts'
 
 const rootfs: Command = {

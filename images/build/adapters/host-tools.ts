@@ -56,13 +56,24 @@ const boardPackages = {
   [stockUBoot]: 'u-boot-qemu',
 } as const
 
-const packages = { ...ownPackages, ...boardPackages } as const
+/** What running the agent on a whole Debian system takes. */
+const systemPackages = {
+  debootstrap: 'debootstrap',
+  dpkg: 'dpkg',
+  'systemd-nspawn': 'systemd-container',
+  nsenter: 'util-linux',
+} as const
+
+const packages = { ...ownPackages, ...boardPackages, ...systemPackages } as const
 
 export type HostTool = keyof typeof packages
 /** Tools of the emulated board, of images and their tests. */
 export const hostTools = Object.keys(ownPackages) as readonly HostTool[]
 /** Tools and firmware of the QEMU board. A name that is a path is a file to read. */
 export const boardTools = Object.keys(boardPackages) as readonly HostTool[]
+
+/** Tools that put the agent on a Debian system, for the tests. */
+export const systemTools = Object.keys(systemPackages) as readonly HostTool[]
 
 /** Where system tools lie besides PATH: users' PATH often lacks them. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']

@@ -1,16 +1,26 @@
 /**
  * The local interface over a real Unix socket.
  */
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fault } from '../../../core/errors.ts'
 import { wireLimits } from '../../../core/limits.ts'
 import { fail, ok, type Result } from '../../../core/result.ts'
-import { askAgent, type ControlSocket, serveControl } from '../../../device/adapters/control-socket.ts'
+import { inhibitLimits } from '../../../core/service-limits.ts'
+import {
+  askAgent,
+  type ControlSocket,
+  groupNumber,
+  serveControl,
+  watchAgent,
+} from '../../../device/adapters/control-socket.ts'
 import type { Agent } from '../../../device/agent.ts'
 import type { LocalRequest, LocalStatus } from '../../../device/local-request.ts'
-import { codeOf, type Workshop, workshop } from './real.ts'
+import { codeOf, noRoot, type Workshop, workshop } from './real.ts'
 
 let shop: Workshop
 let control: ControlSocket | null = null
@@ -43,9 +53,13 @@ const status: LocalStatus = {
   hubConnected: true,
   settled: true,
   lastReport: null,
+  version: '1',
 }
 
-async function served(answer: (request: LocalRequest) => Result<LocalStatus> | null = () => ok(status)) {
+async function served(
+  answer: (request: LocalRequest) => Result<LocalStatus> | Promise<Result<LocalStatus>> | null = () =>
+    ok(status),
+) {
   const seen: LocalRequest[] = []
   const agent: Agent = {
     run: async () => {},
@@ -58,7 +72,7 @@ async function served(answer: (request: LocalRequest) => Result<LocalStatus> | n
   }
   const path = shop.path('run/agent.sock')
   control = await serveControl(path, agent)
-  return { path, seen }
+  return { path, seen, agent }
 }
 
 /** Sends bytes as they are. @returns all that comes back until the other side hangs up or is silent */
@@ -79,10 +93,103 @@ function raw(path: string, bytes: Uint8Array | string): Promise<string> {
   })
 }
 
+/** A connection that says nothing. */
+function held(path: string): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => resolve(socket))
+  })
+}
+
+async function until(what: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await what()); tries += 1) {
+    expect(tries).toBeLessThan(200)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
 describe('the control socket', () => {
-  it('makes its directory, and is for its owner only', async () => {
+  it('makes its directory, and is for its owner only where there is no group for it', async () => {
     const { path } = await served()
-    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect(statSync(path).mode & 0o777).toBe(groupNumber('everboot') === null ? 0o600 : 0o660)
+  })
+
+  it.skipIf(noRoot !== null)('is for a group too, which the system has', async () => {
+    const { agent } = await served()
+    control?.close()
+    const path = shop.path('run/for-group.sock')
+    control = await serveControl(path, agent, 65_534)
+    const { mode, gid } = statSync(path)
+    expect({ mode: mode & 0o777, gid }).toEqual({ mode: 0o660, gid: 65_534 })
+    writeFileSync(shop.path('group'), 'root:x:0:\neverboot:x:998:pi\neverbootx:x:7:\nbroken:x\n')
+    expect(groupNumber('everboot', shop.path('group'))).toBe(998)
+    for (const name of ['ever', 'none', 'broken']) expect(groupNumber(name, shop.path('group'))).toBeNull()
+    expect(groupNumber('everboot', shop.path('none'))).toBeNull()
+  })
+
+  it('hands on what programs say about when to update', async () => {
+    const { path, seen } = await served()
+    const said: LocalRequest[] = [
+      { op: 'install', file: '/usb/x.ebr', later: true },
+      { op: 'refresh' },
+      { op: 'activate' },
+      { op: 'inhibit', who: 'player', why: 'a film', forMs: 1000, step: 'start' },
+      { op: 'inhibit', who: 'player', why: 'a film' },
+      { op: 'release', who: 'player' },
+    ]
+    for (const it of said) await askAgent(path, it)
+    expect(seen).toEqual(said)
+  })
+
+  it('answers also to one who says no more after asking', async () => {
+    const slow = new Promise<Result<LocalStatus>>((resolve) => setTimeout(() => resolve(ok(status)), 100))
+    const { path } = await served(() => slow)
+    for (const line of ['{"op":"status"}', '{"op":"none"}']) {
+      const pipe = `echo '${line}' | socat -t 0.5 - UNIX-CONNECT:${path}`
+      const { stdout } = await promisify(execFile)('sh', ['-c', pipe], { encoding: 'utf8' })
+      expect(JSON.parse(stdout), line).toMatchObject({ ok: line !== '{"op":"none"}' })
+    }
+  })
+
+  it('tells those who watch of each change, and of nothing else', async () => {
+    let state: 'IDLE' | 'DOWNLOADING' = 'IDLE'
+    const { path, seen } = await served(() => ok({ ...status, status: { ...status.status, state } }))
+    const heard: string[] = []
+    const end = new AbortController()
+    const watching = [1, 2].map(() => watchAgent(path, (it) => heard.push(it.status.state), end.signal))
+    await until(() => heard.length === 2)
+    state = 'DOWNLOADING'
+    await until(() => heard.length === 4)
+    await new Promise((resolve) => setTimeout(resolve, 2 * inhibitLimits.watchMs))
+    expect(heard).toEqual(['IDLE', 'IDLE', 'DOWNLOADING', 'DOWNLOADING'])
+    end.abort()
+    await Promise.all(watching)
+    await new Promise((resolve) => setTimeout(resolve, 2 * inhibitLimits.watchMs))
+    const asked = seen.length
+    await new Promise((resolve) => setTimeout(resolve, 2 * inhibitLimits.watchMs))
+    expect(seen.length, 'nobody watches any more').toBe(asked)
+  })
+
+  it('has room for so many clients, watchers and requests', async () => {
+    const { path } = await served(() => null)
+    const sockets = await Promise.all(Array.from({ length: inhibitLimits.clientsMax }, () => held(path)))
+    expect(JSON.parse(await raw(path, '{"op":"status"}\n'))).toMatchObject({
+      ok: false,
+      error: { code: 'EB-LIMIT' },
+    })
+    for (const it of sockets) it.destroy()
+    await until(async () => (await raw(path, '{"op":"none"}\n')).includes('EB-MESSAGE'))
+    const pushing = await held(path)
+    const hungUp = once(pushing, 'close')
+    pushing.write('{"op":"status"}\n'.repeat(inhibitLimits.requestsMax + 1))
+    await hungUp
+    const end = new AbortController()
+    const watching = Array.from({ length: inhibitLimits.watchersMax }, () =>
+      watchAgent(path, () => {}, end.signal),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(await codeOf(() => watchAgent(path, () => {}, end.signal))).toBe('EB-LIMIT')
+    end.abort()
+    await Promise.all(watching)
   })
 
   it('hands requests to the agent and its answers back', async () => {
@@ -117,6 +224,11 @@ describe('the control socket', () => {
       '{"op":"status","more":1}',
       '{"op":"install"}',
       '{"op":"install","file":7}',
+      '{"op":"inhibit","who":"../x","why":""}',
+      '{"op":"inhibit","who":"x"}',
+      '{"op":"inhibit","who":"x","why":"","forMs":0}',
+      '{"op":"inhibit","who":"x","why":"","step":"never"}',
+      '{"op":"release"}',
       `{"op":"install","file":"${'x'.repeat(5000)}"}`,
       '['.repeat(100_000),
     ]) {

@@ -274,6 +274,6 @@ describe('last words', () => {
     expect(words.console?.length).toBe(trialLimits.consoleTailBytesMax)
     expect(words.console).toMatch(/the end$/)
     expect(words.bootTrace).toBeNull()
-    expect(await machine().lastWords()).toEqual({ console: null, bootTrace: null })
+    expect(await machine().lastWords()).toEqual({ console: null, bootTrace: null, crash: null })
   })
 })

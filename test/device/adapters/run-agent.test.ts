@@ -266,6 +266,39 @@ describe('the commands of the device', () => {
     expect(install.code).toMatch(/EB-(FILE|TRIAL-OPEN)/)
   })
 
+  it('hold an update up and let it go, and run under the name of the agent too', async () => {
+    const { config, socket } = await board({ inhibit: { directory: shop.path('run/inhibit') } })
+    agent(config)
+    await answering(socket)
+    const say = (...args: string[]) => runCommand(commands, ['device', ...args, '--socket', socket])
+    expect(
+      await say('inhibit', '--who', 'player', '--why', 'a film', '--seconds', '60', '--start'),
+    ).toMatchObject({ status: 0 })
+    expect(JSON.parse(readFileSync(shop.path('run/inhibit/player'), 'utf8'))).toMatchObject({
+      why: 'a film',
+      step: 'start',
+    })
+    expect(await say('release', 'player')).toMatchObject({ status: 0 })
+    expect(await say('release', 'player')).toMatchObject({ code: 'EB-NOT-FOUND' })
+    for (const word of ['activate', 'refresh']) expect(await say(word), word).toMatchObject({ status: 0 })
+    const own = start('device/main.ts', 'status', '--json', '--socket', socket)
+    expect(await own.ended()).toBe(0)
+    expect(JSON.parse(own.output())).toMatchObject({
+      version: expect.stringMatching(/^\d/),
+      settled: expect.any(Boolean),
+    })
+    const check = start('device/main.ts', 'check', '--config', config)
+    expect(await check.ended()).toBe(0)
+    expect(check.output()).toContain('board-1 (demo)')
+    const watch = start('device/main.ts', 'watch', '--socket', socket)
+    for (let tries = 0; !watch.output().includes('IDLE') && tries < 200; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    watch.child.kill('SIGINT')
+    expect(await watch.ended()).toBe(0)
+    expect(await start('device/main.ts', 'no-such-word').ended()).toBe(2)
+  })
+
   it('say when there is no agent', async () => {
     const gone = await runCommand(commands, ['device', 'status', '--socket', shop.path('none.sock')])
     expect(gone).toMatchObject({ status: 7, code: 'EB-NO-AGENT' })

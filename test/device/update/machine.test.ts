@@ -58,6 +58,7 @@ describe('the update table', () => {
       'VERIFYING --failed-> FAILED: report failure',
       'APPLYING --armed-> REBOOTING: reboot',
       'APPLYING --failed-> FAILED: report failure',
+      'APPLYING --withdrawn-> FAILED: report failure',
       'REBOOTING --trial-> REBOOTING: watch health',
       'REBOOTING --committed-> COMPLETE: report success',
       'REBOOTING --unhealthy-> ROLLBACK: roll back and reboot',

@@ -134,9 +134,30 @@ async function debian(room: string, download: string, tools: FoundTools): Promis
   return names.map((it) => decodeURIComponent(it.replace(/_[^_]+\.deb$/, '')))
 }
 
-/** `npm install` refuses a package for another machine; `npm pack` only fetches it. */
-async function node(room: string, download: string, tools: FoundTools): Promise<void> {
-  const { name, version, integrity } = nodePackage
+function node(room: string, download: string, tools: FoundTools): Promise<void> {
+  return fetchNode(nodePackage, room, download, tools)
+}
+
+/** A Node for some machine, from npm. */
+export interface NodePackage {
+  readonly name: string
+  readonly version: string
+  /** As npm's lock files have it. */
+  readonly integrity: string
+}
+
+/**
+ * Puts `node` and `node.LICENSE` into `room`. `npm install` refuses a package for another machine; `npm pack` only
+ * fetches it.
+ * @param download a directory to work in
+ * @throws EverbootError EB-TOOL-FAILED
+ */
+export async function fetchNode(
+  { name, version, integrity }: NodePackage,
+  room: string,
+  download: string,
+  tools: FoundTools,
+): Promise<void> {
   const work = join(download, 'npm')
   await mkdir(work)
   const pack = ['pack', '--silent', '--ignore-scripts', `${name}@${version}`]

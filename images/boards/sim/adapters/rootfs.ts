@@ -26,9 +26,6 @@ export interface RootfsOptions extends AgentChoices {
   readonly agentNodeOptions: readonly string[]
 }
 
-/** Keep the peak memory of the agent low: buffers are collected sooner. */
-export const agentNodeOptions: readonly string[] = ['--max-old-space-size=32', '--max-semi-space-size=1']
-
 const files = new URL('../files/', import.meta.url)
 const mountPoints = ['dev', 'proc', 'sys', 'run', 'tmp', 'data', 'root']
 const dataFile = '/usr/share/everboot/greeting.txt'
