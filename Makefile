@@ -54,7 +54,7 @@ format: setup
 build: setup
 	@rm -rf dist
 	@tsc -p tsconfig.build.json
-	@for board in sim qemu-arm64; do cp -R images/boards/$$board/files dist/images/boards/$$board/; done
+	@for board in sim arm64 qemu-arm64 raspberry-pi; do cp -R images/boards/$$board/files dist/images/boards/$$board/; done
 	@cp -R images/package/files dist/images/package/
 	@cp -R proof/scenarios dist/proof/
 	@node -e "import('./images/boards/sim/adapters/agent-bundle.ts').then(async (it) => \

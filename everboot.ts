@@ -10,8 +10,12 @@ import { EverbootError, exitStatus, exitStatusOf, fault, faultOf, faultText } fr
 type Family = () => Promise<{ readonly commands: readonly Command[] }>
 
 async function imageCommands(): Promise<{ readonly commands: readonly Command[] }> {
-  const [images, sim] = await Promise.all([import('./images/cli.ts'), import('./images/boards/sim/cli.ts')])
-  return { commands: [...images.commands, ...sim.commands] }
+  const [images, sim, pi] = await Promise.all([
+    import('./images/cli.ts'),
+    import('./images/boards/sim/cli.ts'),
+    import('./images/boards/raspberry-pi/cli.ts'),
+  ])
+  return { commands: [...images.commands, ...sim.commands, ...pi.commands] }
 }
 
 async function emulatorCommands(): Promise<{ readonly commands: readonly Command[] }> {

@@ -65,4 +65,14 @@ export const diskErrors = {
     means: 'What a device needs at its first boot cannot be put on the disk.',
     todo: 'see docs/guides/flashing.md',
   },
+  'EB-BOARD-FIRMWARE': {
+    family: 'refused',
+    means: 'What the firmware of the board needs is missing, or set otherwise than the board can have it.',
+    todo: 'see docs/guides/raspberry-pi.md',
+  },
+  'EB-BOARD-ROOT': {
+    family: 'refused',
+    means: 'The root cannot run on the board: another processor, no init, or no usable kernel.',
+    todo: 'see docs/guides/raspberry-pi.md for what a root must hold',
+  },
 } as const

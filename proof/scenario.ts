@@ -65,8 +65,6 @@ const scenario = v.strictObject({
   prepare: v.optional(v.array(step), []),
   steps: v.array(step),
   expect: expectation,
-  /** Slots of all boots on boards whose loader goes by record and claims, where they are others. */
-  recordOnly: v.optional(v.strictObject({ boots: v.string() })),
   /** Other true ends that a cut of the power may lead to; without it the end must always be the same. */
   underCuts: v.optional(v.array(expectation), []),
 })

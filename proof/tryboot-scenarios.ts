@@ -1,6 +1,7 @@
 /**
- * What is otherwise when a scenario is played on a board that is started by tryboot: the slots of its boots, since a
- * trial that comes to no verdict goes back to the other slot each time.
+ * What is otherwise when a scenario is played on a board that is started by tryboot, or by a loader that goes by
+ * claims: the slots of its boots, since by tryboot a trial that comes to no verdict goes back to the other slot each
+ * time, and by claims a rotten slot is started.
  * Promise: every scenario is played there, and what is not named here must come out on all boards alike.
  * Leaves to others: the scenarios (scenarios/*.json), docs/BOOT.md, which says the same for people.
  */
@@ -43,10 +44,22 @@ export const moreEnds: Readonly<Record<string, readonly Expectation[]>> = {
   'counterexample-2': [{ result: 'ok', runs: 'v2' }],
 }
 
+/** The same of a loader that goes by claims: what does not hold costs a try each time. */
+export const endsOtherwiseByClaims: Readonly<Record<string, Otherwise>> = {
+  'counterexample-5': { boots: 'baaaaaaaaaaaaaaaabaaaaaaaaaaab' },
+  'rot-after-verify': { boots: 'bbba' },
+  'rot-in-the-running-system': { boots: 'bbbbbbbbab' },
+}
+
 /** @returns the scenario as it must come out on a board with that loader */
 export function scenarioFor(scenario: Scenario, loader: LoaderKind = 'verifying'): Scenario {
-  if (loader !== 'tryboot') return scenario
-  const other = endsOtherwise[scenario.name] ?? {}
-  const underCuts = [...scenario.underCuts, ...(moreEnds[scenario.name] ?? [])]
-  return { ...scenario, expect: { ...scenario.expect, ...other }, underCuts }
+  if (loader === 'verifying') return scenario
+  const byTryboot = loader === 'tryboot'
+  const other = (byTryboot ? endsOtherwise : endsOtherwiseByClaims)[scenario.name] ?? {}
+  const more = byTryboot ? (moreEnds[scenario.name] ?? []) : []
+  return {
+    ...scenario,
+    expect: { ...scenario.expect, ...other },
+    underCuts: [...scenario.underCuts, ...more],
+  }
 }

@@ -19,8 +19,8 @@ export interface SlotPlan {
   readonly image: string
   /** Of the full blob of that image. */
   readonly contentKey: Uint8Array
-  /** As `sealOf` gave it. */
-  readonly seal: Uint8Array
+  /** As `sealOf` gave it; null for a partition of the slot that does not carry it. */
+  readonly seal: Uint8Array | null
   /** The device holds zeros already, as a new file does: pieces of zeros need not be written. */
   readonly zeroed: boolean
 }
@@ -63,6 +63,7 @@ export async function writeSlot(
   if (root !== image.verityRoot) raise('EB-IMAGE', `image ${image.name} has another verity root`)
   await writeTree()
   await device.flush()
+  if (plan.seal === null) return
   const area = new Uint8Array(slotLimits.sealAreaBytes)
   area.set(plan.seal)
   await write(sealOffset(device.sizeBytes), area)

@@ -8,6 +8,7 @@ import { play } from '../player.ts'
 import type { Scenario } from '../scenario.ts'
 import { boardName, type Scene, type Stage } from '../scene.ts'
 import { preparedScene } from '../sweep/futures.ts'
+import { scenarioFor } from '../tryboot-scenarios.ts'
 import { otherwise } from '../verdict.ts'
 import { type BootSeen, type Outcome, type RecordSeen, recordRanges, seenRecord } from './outcome.ts'
 
@@ -27,20 +28,12 @@ export async function playSimulated(scenario: Scenario, stage: Stage): Promise<O
   const violation = observer.violation()
   const wrong =
     violation === null
-      ? otherwise(scene, expectedOf(scenario, stage), stage, false)
+      ? otherwise(scene, scenarioFor(scenario, stage.options.loader).expect, stage, false)
       : `${violation.invariant}: ${violation.what}`
   if (!rests || wrong !== null) {
     raise('EB-SCENARIO', `${scenario.name}: ${wrong ?? 'the simulated board does not come to rest'}`)
   }
   return { boots, rest: recordOf(scene), attempts: attemptsOf(scene) }
-}
-
-/** What comes out on boards with such a loader. */
-export function expectedOf(
-  { expect, recordOnly }: Scenario,
-  { options }: Pick<Stage, 'options'>,
-): Scenario['expect'] {
-  return options.loader === 'record-only' ? { ...expect, ...recordOnly } : expect
 }
 
 function recordOf({ board }: Scene): RecordSeen {

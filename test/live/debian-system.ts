@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { cacheDirectory } from '../../images/boards/qemu-arm64/adapters/packages.ts'
+import { cacheDirectory } from '../../images/boards/arm64/adapters/packages.ts'
 import { noRoot } from '../device/adapters/real.ts'
 
 const suite = 'bookworm'

@@ -10,7 +10,7 @@ import { serveNbd } from '../../bootloader-sim/qemu/adapters/nbd-server.ts'
 import { type Machine, startMachine } from '../../bootloader-sim/qemu/adapters/run-machine.ts'
 import { virtCommand } from '../../bootloader-sim/qemu/machine.ts'
 import { type NbdDisk, nbdDisk } from '../../bootloader-sim/qemu/nbd-disk.ts'
-import { sectorBytes } from '../../images/boards/qemu-arm64/layout.ts'
+import { sectorBytes } from '../../images/boards/arm64/partition.ts'
 import { boardTools, ensureHostTools } from '../../images/build/adapters/host-tools.ts'
 
 /** Why no board runs here, or null. */

@@ -12,14 +12,14 @@ import type { BootRecord } from '../../core/boot-record.ts'
 import { slotLimits } from '../../core/limits.ts'
 import type { BlockDevice } from '../../core/ports.ts'
 import { KiB, MiB, type SlotId } from '../../core/units.ts'
+import { tool } from '../../images/boards/arm64/adapters/disk-file.ts'
+import { openWindow } from '../../images/boards/arm64/adapters/disk-window.ts'
+import { boardPackages } from '../../images/boards/arm64/adapters/packages.ts'
 import { buildQemuBoard, type QemuBoard } from '../../images/boards/qemu-arm64/adapters/board.ts'
-import { putLoaderFile, tool } from '../../images/boards/qemu-arm64/adapters/disk.ts'
-import { openWindow } from '../../images/boards/qemu-arm64/adapters/disk-window.ts'
+import { putLoaderFile } from '../../images/boards/qemu-arm64/adapters/disk.ts'
 import { makeKernelFit, makeScriptFit } from '../../images/boards/qemu-arm64/adapters/fit.ts'
-import { makeInitramfs } from '../../images/boards/qemu-arm64/adapters/initramfs.ts'
-import { boardPackages } from '../../images/boards/qemu-arm64/adapters/packages.ts'
 import { buildQemuRelease } from '../../images/boards/qemu-arm64/adapters/release.ts'
-import { bootFiles } from '../../images/boards/qemu-arm64/adapters/rootfs.ts'
+import { bootFiles, qemuInitramfs } from '../../images/boards/qemu-arm64/adapters/rootfs.ts'
 import type { PartitionName } from '../../images/boards/qemu-arm64/layout.ts'
 import { sealOffset } from '../../images/release/slot-layout.ts'
 import { addBootKey, createKeyDirectory, keyDirectory } from '../../keys/adapters/key-directory.ts'
@@ -125,7 +125,7 @@ describe.skipIf(missing !== null)('signed boot', () => {
     const packages = await boardPackages()
     const trust = await keyDirectory(at('keys')).trust()
     const kernel = join(packages.root, `boot/vmlinuz-${packages.kernel}`)
-    return { kernel, initramfs: await makeInitramfs(packages, trust.seal) }
+    return { kernel, initramfs: await qemuInitramfs(packages, trust.seal) }
   }
 
   it('starts what the publisher has signed', async () => {

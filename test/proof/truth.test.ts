@@ -123,7 +123,7 @@ describe('the truth about the boot partition', () => {
 
   it('is the newest copy, and how many are bad', async () => {
     const { truth, storage } = await written()
-    expect(truth.record()).toMatchObject({ floor: 2, sequence: 2 })
+    expect(truth.record()).toMatchObject({ floor: 2, sequence: 3 })
     expect([truth.newestCopy(), truth.badCopies()]).toEqual([1, 0])
     storage.boot.rot(bootPartition.copyOffsets[1] + 3)
     expect(truth.record()).toMatchObject({ floor: 0, sequence: 1 })

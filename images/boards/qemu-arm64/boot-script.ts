@@ -9,9 +9,9 @@
 import { bootPartition } from '../../../core/boot-record.ts'
 import { boardLimits, qemuLimits, slotLimits } from '../../../core/limits.ts'
 import { type SlotId, slotIds } from '../../../core/units.ts'
+import { sectorBytes } from '../arm64/partition.ts'
 import { nextStep } from './boot-script-table.ts'
 import { fitNames, kernelAddress } from './fit-source.ts'
-import { sectorBytes } from './layout.ts'
 
 export interface BootScriptPlan {
   /** Numbers of the partitions on the first virtio disk. */

@@ -7,8 +7,7 @@
 import { bootPartition } from '../../../core/boot-record.ts'
 import { boardLimits } from '../../../core/limits.ts'
 import { KiB, MiB, roundUp } from '../../../core/units.ts'
-
-export const sectorBytes = 512
+import type { Partition } from '../arm64/partition.ts'
 
 /** Flash of the `virt` machine: one unit with U-Boot, one whose start is U-Boot's environment. */
 export const flashBytes = 64 * MiB
@@ -19,11 +18,6 @@ export const partitionNumbers = { loader: 1, record: 2, a: 3, b: 4, data: 5 } as
 export type PartitionName = keyof typeof partitionNumbers
 export const partitionNames = Object.keys(partitionNumbers) as readonly PartitionName[]
 
-export interface Partition {
-  readonly number: number
-  readonly offset: number
-  readonly bytes: number
-}
 export interface DiskLayout {
   readonly bytes: number
   readonly partitions: Readonly<Record<PartitionName, Partition>>

@@ -37,8 +37,10 @@ import type { FilesystemPlan } from './filesystem-image.ts'
 import { type InputPlan, prepareImage } from './image-input.ts'
 
 export interface BuildRequest {
-  /** Directory or image file. */
+  /** Directory or image file: the image `rootfs`. */
   readonly input: string
+  /** Raw images of the other partitions of a slot. */
+  readonly more?: readonly { readonly name: string; readonly path: string }[]
   /** The `.ebr` to make; replaced when it exists. */
   readonly out: string
   readonly keys: string
@@ -63,6 +65,8 @@ export interface BuiltRelease {
   /** Of the `.ebr`. */
   readonly bytes: number
   readonly form: string
+  /** Secret: by id of the blob. */
+  readonly contentKeys: ReadonlyMap<string, Uint8Array>
   readonly devices: readonly string[]
   /** Where the static files are, when they were wanted. */
   readonly directory: string | null
@@ -85,11 +89,13 @@ export async function buildRelease(request: BuildRequest): Promise<BuiltRelease>
   const work = await workDirectory(request.out)
   try {
     const prepared = await prepareImage(inputPlan(request, work))
+    const more: (ImageInput & { readonly source: FileSource })[] = []
     try {
-      const image: ImageInput = { name: imageName, source: prepared.source }
-      const { secrets, verityRoot } = await secretsFor(request, image)
+      for (const { name, path } of request.more ?? []) more.push({ name, source: await openFileSource(path) })
+      const first: ImageInput = { name: imageName, source: prepared.source }
+      const { secrets, images } = await secretsFor(request, [first, ...more])
       const made = await writeFiles(work, (files) =>
-        writeRelease(request.options, [{ ...image, ...verityRoot }], {
+        writeRelease(request.options, images, {
           ...signers,
           secrets,
           compress: compressOnThreads,
@@ -101,8 +107,10 @@ export async function buildRelease(request: BuildRequest): Promise<BuiltRelease>
       const bytes = await pack(request, work, made.manifest, wrappingKeys.size === 0 ? null : wraps)
       const directory = await keepFiles(request, work, made.manifest)
       const devices = [...wrappingKeys.keys()]
-      return { manifest: made.manifest, file: request.out, bytes, form: prepared.form, devices, directory }
+      const { manifest, keys: contentKeys } = made
+      return { manifest, file: request.out, bytes, form: prepared.form, contentKeys, devices, directory }
     } finally {
+      for (const it of more) await it.source.close()
       await prepared.source.close()
     }
   } finally {
@@ -134,19 +142,22 @@ function inputPlan(request: BuildRequest, workDirectory: string): InputPlan {
   return { path: request.input, workDirectory, filesystem, bytes, fixed, signal, phase }
 }
 
-/** Every option and the whole clear image go into derived keys; the compressor too, since it makes what is sealed. */
+/** Every option and all clear images go into derived keys; the compressor too, since it makes what is sealed. */
 async function secretsFor(
   request: BuildRequest,
-  image: ImageInput,
-): Promise<{ readonly secrets: ReleaseSecrets; readonly verityRoot: Pick<ImageInput, 'verityRoot'> }> {
+  images: readonly ImageInput[],
+): Promise<{ readonly secrets: ReleaseSecrets; readonly images: readonly ImageInput[] }> {
   if (request.seed === null) {
-    return { secrets: randomSecrets({ bytes: (count) => randomBytes(count) }), verityRoot: {} }
+    return { secrets: randomSecrets({ bytes: (count) => randomBytes(count) }), images }
   }
-  const measured = await measureImage(image, step(request, 'hashing'))
+  const measured = await inOrder(images, (it) => measureImage(it, step(request, 'hashing')))
   const compressor = `zstd ${process.versions['zstd'] ?? 'unknown'}`
-  const inputs = { format: 1, options: request.options, images: [measured], compressor }
-  const { verityRoot } = measured
-  return { secrets: derivedSecrets(request.seed, inputs), verityRoot: { verityRoot } }
+  const inputs = { format: 1, options: request.options, images: measured, compressor }
+  const known = images.map((it, index) => {
+    const verityRoot = measured[index]?.verityRoot
+    return verityRoot === undefined ? it : { ...it, verityRoot }
+  })
+  return { secrets: derivedSecrets(request.seed, inputs), images: known }
 }
 
 function step(request: BuildRequest, name: string): (done: number, total: number) => void {

@@ -13,7 +13,7 @@ import {
   fetchNode,
   type NodePackage,
   nodePackage,
-} from '../../boards/qemu-arm64/adapters/packages.ts'
+} from '../../boards/arm64/adapters/packages.ts'
 import { agentBundle } from '../../boards/sim/adapters/agent-bundle.ts'
 import { ensureHostTools } from '../../build/adapters/host-tools.ts'
 import type { AgentParts, PackageArch } from '../agent-package.ts'

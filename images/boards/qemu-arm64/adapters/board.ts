@@ -4,35 +4,28 @@
  * committed. The directory appears whole or not at all.
  * Leaves to others: running it, making the release (release.ts).
  */
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { writeFactoryRecord } from '../../../../core/boot-partition.ts'
-import { orThrow, raise } from '../../../../core/errors.ts'
+import { raise } from '../../../../core/errors.ts'
 import { boardLimits, qemuLimits } from '../../../../core/limits.ts'
 import { bytesText, MiB, roundUp } from '../../../../core/units.ts'
 import { type BootKey, keyDirectory } from '../../../../keys/adapters/key-directory.ts'
-import { verifyEd25519 } from '../../../../keys/verify-node.ts'
 import { stockUBoot } from '../../../build/adapters/host-tools.ts'
 import { openFileSource } from '../../../release/adapters/file-bytes.ts'
-import { openContainer } from '../../../release/container.ts'
-import { imageOf, openWrap, sealOf } from '../../../release/piece-task.ts'
-import { blobOf, type Release, readWraps } from '../../../release/reader.ts'
 import { slotBytesNeeded } from '../../../release/slot-layout.ts'
-import { writeSlot } from '../../../release/slot-writer.ts'
+import { tool } from '../../arm64/adapters/disk-file.ts'
+import {
+  openFactory,
+  paddedBytesOf,
+  putData,
+  putFactoryRecord,
+  putImage,
+} from '../../arm64/adapters/factory.ts'
 import { hardwareId } from '../agent-settings.ts'
 import { bootScript } from '../boot-script.ts'
 import { type DiskLayout, layOutDisk, partitionNumbers } from '../layout.ts'
-import {
-  copyInto,
-  makeDisk,
-  makeEnvironmentFlash,
-  makeProgramFlash,
-  putLoaderFile,
-  putScript,
-  tool,
-} from './disk.ts'
-import { openWindow } from './disk-window.ts'
+import { makeDisk, makeEnvironmentFlash, makeProgramFlash, putLoaderFile, putScript } from './disk.ts'
 import { dumpDeviceTree, makeScriptFit } from './fit.ts'
 import { bootFiles } from './rootfs.ts'
 
@@ -82,30 +75,18 @@ export async function buildQemuBoard(options: QemuBoardOptions): Promise<QemuBoa
   const source = await openFileSource(options.release)
   try {
     const keys = keyDirectory(options.keys)
-    const trust = await keys.trust()
-    const release = orThrow(await openContainer(source, trust.release, verifyEd25519))
-    const { manifest } = release
-    if (!manifest.hardware.includes(hardwareId)) {
-      raise(
-        'EB-WRONG-HARDWARE',
-        `release ${manifest.id} is for ${manifest.hardware.join(', ')}, not ${hardwareId}`,
-      )
-    }
-    const blob = blobOf(manifest, image)
-    const wrappingKey = Buffer.from(await keys.wrappingKey(options.identity.deviceId))
-    const wraps = await readWraps(release, trust.release, verifyEd25519)
-    const contentKey = orThrow(openWrap(wrappingKey, wraps.get(options.identity.deviceId)?.get(blob.id)))
-    const seal = orThrow(sealOf(manifest, trust.seal, verifyEd25519)).bytes
-    const layout = layOutDisk(slotBytesOf(options, slotBytesNeeded(imageOf(manifest, blob).paddedBytes)))
+    const { deviceId } = options.identity
+    const factory = await openFactory(source, keys, hardwareId, deviceId)
+    const { manifest } = factory.release
+    const layout = layOutDisk(slotBytesOf(options, slotBytesNeeded(paddedBytesOf(factory, image))))
     const disk = join(room, 'disk.img')
     await makeDisk(disk, layout)
     await putLoader(room, disk, layout, { ...options, bootKey: options.signed ? await keys.bootKey() : null })
-    await putFactory(disk, layout, release, { contentKey, seal })
+    await putImage(disk, layout.partitions.a, factory, image, { sealed: true })
+    await putFactoryRecord(disk, layout.partitions.record, manifest)
     await checkBootable(disk, layout, options)
-    await putData(room, disk, layout, {
-      ...reachable(options.identity),
-      wrappingKey: wrappingKey.toString('hex'),
-    })
+    const wrappingKey = Buffer.from(await keys.wrappingKey(deviceId)).toString('hex')
+    await putData(room, disk, layout.partitions.data, { ...reachable(options.identity), wrappingKey })
     await rename(room, target).catch((cause: Error) =>
       raise('EB-CONFLICT', `${target} exists and is not empty`, { todo: 'choose another directory', cause }),
     )
@@ -188,49 +169,4 @@ async function checkBootable(disk: string, layout: DiskLayout, options: QemuBoar
   raise('EB-IMAGE', `${options.release} holds no ${missing.join(', ')}: it is not for a ${kind} board`, {
     todo: `build the release ${kind}, or the board ${other}`,
   })
-}
-
-async function putFactory(
-  disk: string,
-  layout: DiskLayout,
-  release: Release,
-  it: { readonly contentKey: Uint8Array; readonly seal: Uint8Array },
-): Promise<void> {
-  const slot = await openWindow(disk, layout.partitions.a)
-  await writeSlot(release, { image, ...it, zeroed: true }, slot)
-  await slot.close()
-  const record = await openWindow(disk, layout.partitions.record)
-  await writeFactoryRecord(record, release.manifest.securityVersion)
-  await record.close()
-}
-
-/** ext4 with the identity in it. */
-async function putData(
-  room: string,
-  disk: string,
-  layout: DiskLayout,
-  identity: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const [content, file] = [join(room, 'data'), join(room, 'data.img')]
-  await mkdir(join(content, 'everboot'), { recursive: true, mode: 0o700 })
-  const path = join(content, 'everboot/device.json')
-  await writeFile(path, `${JSON.stringify(identity, null, 2)}\n`, { mode: 0o600 })
-  const { offset, bytes } = layout.partitions.data
-  await tool('mkfs.ext4', [
-    '-q',
-    '-F',
-    '-b',
-    '4096',
-    '-L',
-    'data',
-    '-d',
-    content,
-    '-E',
-    'root_owner=0:0',
-    file,
-    `${bytes / 1024}k`,
-  ])
-  await copyInto(disk, offset, file)
-  await rm(content, { recursive: true })
-  await rm(file)
 }

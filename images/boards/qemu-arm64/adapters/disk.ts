@@ -4,13 +4,13 @@
  * Promise: no mount and no loop device, so no root either; files are sparse.
  * Leaves to others: what is in the slots and on the data partition (board.ts).
  */
-import { cp, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, rm, truncate, writeFile } from 'node:fs/promises'
 import { encodeEnvironment } from '../../../../core/environment-block.ts'
 import { raise } from '../../../../core/errors.ts'
 import { qemuLimits } from '../../../../core/limits.ts'
-import { MiB } from '../../../../core/units.ts'
-import { ensureHostTools, type HostTool, stockUBoot } from '../../../build/adapters/host-tools.ts'
-import { runTool } from '../../../build/adapters/run-tool.ts'
+import { ensureHostTools, stockUBoot } from '../../../build/adapters/host-tools.ts'
+import { copyInto, tool } from '../../arm64/adapters/disk-file.ts'
+import { sectorBytes } from '../../arm64/partition.ts'
 import { extraWords } from '../boot-script.ts'
 import { fitNames } from '../fit-source.ts'
 import {
@@ -19,7 +19,6 @@ import {
   flashEnvironmentBytes,
   partitionNames,
   partitionNumbers,
-  sectorBytes,
 } from '../layout.ts'
 
 /** The plain one is Debian's. */
@@ -93,27 +92,6 @@ export async function putLoaderFile(
   for (const it of [compiled, fat]) await rm(it)
 }
 
-/** Writes a whole file into the disk; what is zero stays a hole. */
-export async function copyInto(disk: string, offset: number, from: string): Promise<void> {
-  const target = await open(disk, 'r+')
-  const source = await open(from, 'r')
-  try {
-    const step = new Uint8Array(MiB)
-    const zero = new Uint8Array(MiB)
-    for (let at = 0; ; ) {
-      const { bytesRead } = await source.read(step, 0, step.length, at)
-      if (bytesRead === 0) break
-      const part = step.subarray(0, bytesRead)
-      if (Buffer.compare(part, zero.subarray(0, bytesRead)) !== 0)
-        await target.write(part, 0, bytesRead, offset + at)
-      at += bytesRead
-    }
-  } finally {
-    await source.close()
-    await target.close()
-  }
-}
-
 /** The unit with the program. @throws EverbootError EB-TOOL-MISSING without it */
 export async function makeProgramFlash(path: string, uBoot: string): Promise<void> {
   if (uBoot === stockUBoot) await ensureHostTools([stockUBoot], { install: true })
@@ -176,17 +154,4 @@ function bootCommands(kind: keyof typeof scriptNames): readonly (readonly [strin
     ['eb_elsewhere', elsewhere.join(' || ')],
     ['eb_script', `if ${load} && ${isTree}; then ${checked}; fi`],
   ]
-}
-
-/** @throws EverbootError EB-TOOL-MISSING, EB-TOOL-FAILED */
-export async function tool(
-  name: HostTool,
-  args: readonly string[],
-  environment: Readonly<Record<string, string>> = {},
-): Promise<string> {
-  const found = await ensureHostTools([name], { install: true })
-  const done = await runTool(found.path(name), args, { environment })
-  if (done.status === 0) return done.output
-  const why = (done.errors || done.output).trim().split('\n').at(-1) ?? ''
-  return raise('EB-TOOL-FAILED', `${name} ended with status ${done.status}: ${why}`)
 }

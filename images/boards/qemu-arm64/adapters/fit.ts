@@ -9,8 +9,8 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { BootKey } from '../../../../keys/adapters/key-directory.ts'
+import { tool } from '../../arm64/adapters/disk-file.ts'
 import { type FitAlgorithm, kernelSource, keyHints, scriptSource } from '../fit-source.ts'
-import { tool } from './disk.ts'
 
 const packed = promisify(gzip)
 
@@ -110,5 +110,5 @@ async function putCertificates(room: string, key: BootKey): Promise<void> {
 async function makeImage(room: string, source: string, out: string, more: readonly string[]): Promise<void> {
   const file = join(room, 'source.its')
   await writeFile(file, source)
-  await tool('mkimage', ['-f', file, ...more, out], { SOURCE_DATE_EPOCH: '0' })
+  await tool('mkimage', ['-f', file, ...more, out], { environment: { SOURCE_DATE_EPOCH: '0' } })
 }

@@ -8,9 +8,9 @@ import { dirname, join } from 'node:path'
 import { MiB } from '../../../../core/units.ts'
 import { keyDirectory } from '../../../../keys/adapters/key-directory.ts'
 import { type BuiltRelease, buildRelease } from '../../../build/adapters/build-release.ts'
+import { boardPackages, cacheDirectory } from '../../arm64/adapters/packages.ts'
 import { simChoices } from '../../sim/agent-settings.ts'
 import { hardwareId } from '../agent-settings.ts'
-import { boardPackages, cacheDirectory } from './packages.ts'
 import { makeQemuRootfs, type QemuRootfsOptions } from './rootfs.ts'
 
 export interface QemuReleaseOptions {

@@ -11,7 +11,10 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { orThrow } from '../../../../core/errors.ts'
 import type { BootKey } from '../../../../keys/adapters/key-directory.ts'
+import type { KeyRing } from '../../../../keys/public-key.ts'
 import { decodeTrust } from '../../../../keys/trust.ts'
+import { makeInitramfs, moduleFiles } from '../../arm64/adapters/initramfs.ts'
+import type { BoardPackages } from '../../arm64/adapters/packages.ts'
 import { agentBundle } from '../../sim/adapters/agent-bundle.ts'
 import { takeFile } from '../../sim/adapters/host-files.ts'
 import { agentNodeOptions } from '../../sim/agent-node-options.ts'
@@ -19,8 +22,6 @@ import type { AgentChoices } from '../../sim/agent-settings.ts'
 import { healthPath, qemuAgentSettings, serviceAddress } from '../agent-settings.ts'
 import { earlyModules, lateModules } from '../modules.ts'
 import { makeKernelFit } from './fit.ts'
-import { makeInitramfs, moduleFiles } from './initramfs.ts'
-import type { BoardPackages } from './packages.ts'
 
 export interface QemuRootfsOptions extends AgentChoices {
   /** New or empty directory. */
@@ -75,11 +76,18 @@ async function putPackages(out: string, packages: BoardPackages): Promise<void> 
   await symlink('../bin/busybox', join(out, 'sbin/init'))
 }
 
+/** @param sealKeys the keys whose seals it believes */
+export async function qemuInitramfs(packages: BoardPackages, sealKeys: KeyRing): Promise<Uint8Array> {
+  const kernelModules = join(packages.root, 'lib/modules', packages.kernel)
+  const script = await readFile(new URL('initramfs.sh', own))
+  return makeInitramfs({ packages, kernelModules, modules: earlyModules, script, sealKeys })
+}
+
 async function putKernel(options: QemuRootfsOptions, packages: BoardPackages): Promise<void> {
   const { out, trust, bootKey } = options
   const vmlinuz = join(packages.root, `boot/vmlinuz-${packages.kernel}`)
   const keys = orThrow(decodeTrust(await readFile(trust), trust))
-  const initramfs = await makeInitramfs(packages, keys.seal)
+  const initramfs = await qemuInitramfs(packages, keys.seal)
   if (bootKey === null) {
     await takeFile(vmlinuz, out, `/${bootFiles.plain.kernel}`, 0o644, 'link')
     await put(out, `/${bootFiles.plain.initramfs}`, initramfs)
@@ -87,8 +95,9 @@ async function putKernel(options: QemuRootfsOptions, packages: BoardPackages): P
     await mkdir(join(out, 'boot'), { recursive: true })
     await makeKernelFit({ out: join(out, bootFiles.signed.fit), kernel: vmlinuz, initramfs }, bootKey)
   }
-  const early = (await moduleFiles(packages, earlyModules)).map((it) => it.path)
-  const modules = (await moduleFiles(packages, lateModules)).filter((it) => !early.includes(it.path))
+  const kernelModules = join(packages.root, 'lib/modules', packages.kernel)
+  const early = (await moduleFiles(kernelModules, earlyModules)).map((it) => it.path)
+  const modules = (await moduleFiles(kernelModules, lateModules)).filter((it) => !early.includes(it.path))
   await put(out, '/etc/modules', modules.map((it) => `${it.path}\n`).join(''))
   for (const it of modules) await put(out, `/lib/modules/${it.path}`, it.content)
 }

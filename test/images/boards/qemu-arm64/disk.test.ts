@@ -7,13 +7,13 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeEnvironment } from '../../../../core/environment-block.ts'
 import { MiB } from '../../../../core/units.ts'
+import { copyInto } from '../../../../images/boards/arm64/adapters/disk-file.ts'
+import { openWindow } from '../../../../images/boards/arm64/adapters/disk-window.ts'
 import {
-  copyInto,
   makeDisk,
   makeEnvironmentFlash,
   putScript,
 } from '../../../../images/boards/qemu-arm64/adapters/disk.ts'
-import { openWindow } from '../../../../images/boards/qemu-arm64/adapters/disk-window.ts'
 import { type BootScriptPlan, bootScript } from '../../../../images/boards/qemu-arm64/boot-script.ts'
 import {
   flashBytes,

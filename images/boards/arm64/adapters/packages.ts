@@ -1,6 +1,6 @@
 /**
- * The parts of the QEMU board that come from others, in a cache: Debian arm64 packages (kernel, busybox, libraries)
- * and Node for arm64 from npm.
+ * The parts of arm64 boards that come from others, in a cache: Debian packages (kernel, busybox, libraries) and Node
+ * for arm64 from npm.
  * Promise: dpkg's architectures and the machine's own package lists stay as they are; apt checks Debian's
  * signatures, Node is taken only with the pinned hash; an entry of the cache appears whole or not at all, and
  * another recipe makes another entry.
@@ -35,8 +35,10 @@ export const nodePackage = {
     'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
 } as const
 
-/** Always the kernel that this depends on: names of kernel packages change with every update. */
-const kernelPackage = 'linux-image-cloud-arm64'
+/** Always the kernel that these depend on: names of kernel packages change with every update. */
+const kernelPackages = { virtual: 'linux-image-cloud-arm64', any: 'linux-image-arm64' } as const
+/** A kernel for virtual machines, or the three times larger one for any machine. */
+export type KernelKind = keyof typeof kernelPackages
 const debianPackages = [
   ...['busybox-static', 'libc6', 'libstdc++6', 'libgcc-s1'],
   // Opening the hash tree, and checking the signature of the seal.
@@ -57,10 +59,14 @@ export function cacheDirectory(
 }
 
 /** @throws EverbootError EB-TOOL-MISSING, EB-TOOL-FAILED, EB-FILE */
-export async function boardPackages(cache: string = cacheDirectory()): Promise<BoardPackages> {
+export async function boardPackages(
+  cache: string = cacheDirectory(),
+  kind: KernelKind = 'virtual',
+): Promise<BoardPackages> {
+  const kernelPackage = kernelPackages[kind]
   const parts = { recipe, kernelPackage, debianPackages, node: nodePackage }
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12)
-  const place = join(cache, `qemu-arm64-${key}`)
+  const place = join(cache, `arm64-${key}`)
   const there = await look(place)
   if (there !== null) return { ...there, fetched: false }
   await mkdir(cache, { recursive: true }).catch((cause: Error) =>
@@ -68,7 +74,7 @@ export async function boardPackages(cache: string = cacheDirectory()): Promise<B
   )
   const room = await mkdtemp(join(cache, '.new-'))
   try {
-    await fetchAll(room)
+    await fetchAll(room, kernelPackage)
     // Another build may have been faster; then its entry is as good.
     await rename(room, place).catch(async (cause: NodeJS.ErrnoException) => {
       if ((await look(place)) === null)
@@ -90,13 +96,16 @@ async function look(place: string): Promise<Omit<BoardPackages, 'fetched'> | nul
   }
 }
 
-async function fetchAll(room: string): Promise<void> {
+async function fetchAll(room: string, kernelPackage: string): Promise<void> {
   const tools = await ensureHostTools(['apt-get', 'apt-cache', 'dpkg-deb', 'depmod', 'npm'], {
     install: true,
   })
   const download = join(room, 'download')
   await mkdir(download)
-  const [packages] = await Promise.all([debian(room, download, tools), node(room, download, tools)])
+  const [packages] = await Promise.all([
+    debian(room, download, kernelPackage, tools),
+    node(room, download, tools),
+  ])
   const [kernel] = await readdir(join(room, 'root/lib/modules'))
   if (kernel === undefined) raise('EB-TOOL-FAILED', 'the kernel package holds no modules')
   await must(tools.path('depmod'), ['-b', join(room, 'root'), kernel])
@@ -105,7 +114,12 @@ async function fetchAll(room: string): Promise<void> {
 }
 
 /** Fetches by an apt with lists and state of its own. @returns `name_version` of each package */
-async function debian(room: string, download: string, tools: FoundTools): Promise<readonly string[]> {
+async function debian(
+  room: string,
+  download: string,
+  kernelPackage: string,
+  tools: FoundTools,
+): Promise<readonly string[]> {
   const own = join(room, 'apt')
   await mkdir(join(own, 'state/lists/partial'), { recursive: true })
   await mkdir(join(own, 'cache/archives/partial'), { recursive: true })

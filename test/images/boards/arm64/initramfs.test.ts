@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { cacheDirectory, nodePackage } from '../../../../images/boards/qemu-arm64/adapters/packages.ts'
-import { type CpioEntry, cpio } from '../../../../images/boards/qemu-arm64/cpio.ts'
-import { loadOrder } from '../../../../images/boards/qemu-arm64/modules.ts'
+import { cacheDirectory, nodePackage } from '../../../../images/boards/arm64/adapters/packages.ts'
+import { type CpioEntry, cpio } from '../../../../images/boards/arm64/cpio.ts'
+import { loadOrder, presentModules } from '../../../../images/boards/arm64/modules.ts'
 import { runTool } from '../../../../images/build/adapters/run-tool.ts'
 
 describe('the archive', () => {
@@ -59,11 +59,13 @@ describe('modules', () => {
     'kernel/a/ring.ko: kernel/a/base.ko',
     'kernel/b/disk-blk.ko: kernel/a/ring.ko kernel/a/base.ko',
     'kernel/b/blk.ko: kernel/a/base.ko',
+    'kernel/c/sha2-ce.ko.xz:',
     '',
   ].join('\n')
+  const lists = { dependencies, builtin: 'kernel/d/host_mmc.ko\n' }
 
   test('are loaded after what they need, each once', () => {
-    expect(loadOrder(dependencies, ['disk-blk', 'blk'])).toEqual([
+    expect(loadOrder(lists, ['disk-blk', 'blk'])).toEqual([
       'kernel/a/base.ko',
       'kernel/a/ring.ko',
       'kernel/b/disk-blk.ko',
@@ -71,8 +73,13 @@ describe('modules', () => {
     ])
   })
 
+  test('may be packed, spelt either way, or part of the kernel', () => {
+    expect(loadOrder(lists, ['sha2_ce', 'host-mmc'])).toEqual(['kernel/c/sha2-ce.ko.xz'])
+    expect(presentModules(lists, ['host-mmc', 'none', 'sha2-ce', 'lk'])).toEqual(['host-mmc', 'sha2-ce'])
+  })
+
   test('one that the kernel lacks is named', () => {
-    expect(() => loadOrder(dependencies, ['lk'])).toThrow('no module lk')
+    expect(() => loadOrder(lists, ['lk'])).toThrow('no module lk')
   })
 })
 
@@ -93,7 +100,14 @@ describe('packages', () => {
   })
 })
 
-test.each(['initramfs.sh', 'seal.sh', 'start.sh'])('%s is one that a shell takes', async (name) => {
-  const path = fileURLToPath(new URL(`../../../../images/boards/qemu-arm64/files/${name}`, import.meta.url))
+test.each([
+  'qemu-arm64/files/initramfs.sh',
+  'qemu-arm64/files/start.sh',
+  'raspberry-pi/files/initramfs.sh',
+  'raspberry-pi/files/count.sh',
+  'arm64/files/seal.sh',
+  'arm64/files/slot.sh',
+])('%s is one that a shell takes', async (name) => {
+  const path = fileURLToPath(new URL(`../../../../images/boards/${name}`, import.meta.url))
   expect(await runTool('bash', ['-n', path])).toMatchObject({ status: 0, errors: '' })
 })

@@ -19,9 +19,7 @@ import { ringOf, testSigner } from '../../../keys/signers.ts'
 import { flipped } from '../../releases.ts'
 
 const run = promisify(execFile)
-const functions = fileURLToPath(
-  new URL('../../../../images/boards/qemu-arm64/files/seal.sh', import.meta.url),
-)
+const functions = fileURLToPath(new URL('../../../../images/boards/arm64/files/seal.sh', import.meta.url))
 const crc32 = `crc32() { gzip -1 -c | tail -c 8 | head -c 4 | od -An -v -tx4 --endian=little | tr -d ' \\n'; }`
 const [signer, next, stranger] = [testSigner('seal'), testSigner('seal-2'), testSigner('stranger')]
 const ring = ringOf([signer, next])

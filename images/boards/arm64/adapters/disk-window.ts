@@ -6,7 +6,7 @@
 import { open } from 'node:fs/promises'
 import { raise } from '../../../../core/errors.ts'
 import type { BlockDevice } from '../../../../core/ports.ts'
-import { type Partition, sectorBytes } from '../layout.ts'
+import { type Partition, sectorBytes } from '../partition.ts'
 
 /** @throws EverbootError EB-FILE */
 export async function openWindow(path: string, window: Partition): Promise<BlockDevice> {
