@@ -15,9 +15,7 @@ async function main(args: readonly string[]): Promise<number> {
   const [word = ''] = args
   if (word === '' || word === '--help') return overview(word === '' ? exitStatus.usage : 0)
   if (word.startsWith('-')) {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
-    if (values.config === undefined) raise('EB-USAGE', 'the agent needs --config FILE')
-    await runAgent(values.config)
+    await runAgent(configOf(args))
     return 0
   }
   const command = commands.find((it) => it.name === `device ${word}`)
@@ -29,6 +27,18 @@ async function main(args: readonly string[]): Promise<number> {
   }
   // `run` has its own idea of being stopped.
   return command.run({ ...parsed, io: terminalIo() })
+}
+
+/** @throws EverbootError EB-USAGE */
+function configOf(args: readonly string[]): string {
+  try {
+    const { config } = parseArgs({ args: [...args], options: { config: { type: 'string' } } }).values
+    if (config !== undefined) return config
+  } catch (caught) {
+    const [first = ''] = (caught as Error).message.split('. ')
+    raise('EB-USAGE', `the agent: ${first}`)
+  }
+  return raise('EB-USAGE', 'the agent needs --config FILE')
 }
 
 function overview(status: number): number {

@@ -1,6 +1,7 @@
 /** The boot loop over disks in memory: what it starts, refuses, writes and says, also through power cuts. */
 import { describe, expect, it } from 'vitest'
 import { type BootOutcome, boot, traceText } from '../../bootloader-sim/bootloader.ts'
+import { claimedSlot, hasKernel } from '../../bootloader-sim/claimed-slot.ts'
 import { verifySlot } from '../../bootloader-sim/verified-slot.ts'
 import { currentRecord, readRecord } from '../../core/boot-partition.ts'
 import { bootPartition } from '../../core/boot-record.ts'
@@ -264,3 +265,41 @@ async function hangs(): Promise<'hangs'> {
   for (let turns = 0; turns < 50; turns += 1) await new Promise((resolve) => setImmediate(resolve))
   return 'hangs'
 }
+
+describe('a loader that goes by claims', () => {
+  const claiming = { ...firmware, looks: 'claim' as const }
+  const start = (board: MemoryBoard, missing: readonly string[] = []): Promise<BootOutcome> =>
+    boot({ disks: disksOf(board, missing), entropy: countingEntropy() }, claiming)
+  const trial = record('1/1/8', '0/2/3', 'b', 1)
+
+  it('starts a slot whose seal it cannot verify, and whose image is damaged', async () => {
+    const slot = sealedSlot({ sv: 2, signer: testKey() })
+    slot[2 * blockBytes] = 77
+    const outcome = await start(await withRecord(boardWith(sealedSlot({ sv: 1 }), slot), trial))
+    expect(started(outcome)).toBe('b')
+  })
+
+  it.each([
+    ['no seal', 'the seal is missing', () => sealedSlot({ sv: 2 }).fill(0, sealOffset(slotBytes))],
+    ['a seal below the floor', 'claims security version 2, the floor is 3', () => sealedSlot({ sv: 2 })],
+    ['nothing to load', 'no kernel can be loaded', () => sealedSlot({ sv: 3 }).fill(0, 0, blockBytes)],
+  ])('gives way in the same boot to a slot with %s', async (_, why, slot) => {
+    const board = await withRecord(boardWith(sealedSlot({ sv: 3 }), slot()), record('1/3/8', '0/3/3', 'b', 3))
+    const outcome = await start(board)
+    expect(started(outcome)).toBe('a')
+    expect(words(outcome)).toContain(why)
+    expect(await nowOf(board)).toMatchObject({ a: { tries: 7 }, b: { tries: 2 } })
+  })
+
+  it('refuses a slot that cannot be read', async () => {
+    const board = await withRecord(boardWith(sealedSlot({ sv: 1 }), sealedSlot({ sv: 2 })), trial)
+    const outcome = await start(board, ['b'])
+    expect(started(outcome)).toBe('a')
+    expect(words(outcome)).toContain('b does not exist')
+    const gone = disksOf(board, ['a'])
+    expect(await hasKernel(gone, claiming, 'a')).toBe(false)
+    const broken = { ...gone, openSlot: () => Promise.reject(new TypeError('a bug')) }
+    await expect(hasKernel(broken, claiming, 'a')).rejects.toThrow(TypeError)
+    await expect(claimedSlot(broken, claiming, 'a', 0)).rejects.toThrow(TypeError)
+  })
+})

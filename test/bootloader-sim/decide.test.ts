@@ -1,7 +1,14 @@
 /** The boot table: what it does in the cases that taught us its rules. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { after as afterStep, atPowerOn, decide, floorOf, selectable } from '../../bootloader-sim/decide.ts'
+import {
+  after as afterStep,
+  atPowerOn,
+  decide,
+  floorOf,
+  refused,
+  selectable,
+} from '../../bootloader-sim/decide.ts'
 import { AssertionFailed } from '../../core/assert.ts'
 import type { BootRecord, SlotState } from '../../core/boot-record.ts'
 import type { CommitStamp } from '../../core/commit-stamp.ts'
@@ -135,6 +142,19 @@ describe('boot table', () => {
   it('lets a slot be chosen that has tries and stands at the floor or was never armed', () => {
     const cases = ['1/2/1', '0/0/1', '1/1/8', '1/2/0'].map((it) => selectable(record(it, it, 'a').a, 2))
     expect(cases).toEqual([true, true, false, false])
+  })
+
+  it('goes on with the other slot when one that was looked at well cannot be started', () => {
+    const good = { verified: true, securityVersion: 1, releaseId: 'release-1' } as const
+    const known = {
+      ...atPowerOn(record('1/1/7', '1/1/8', 'a'), null, true),
+      verdicts: { a: good, b: null },
+      taken: { a: true, b: false },
+    }
+    expect(decide(known).step).toEqual({ do: 'start', slot: 'a' })
+    const gone = refused(known, 'a', 'no kernel can be loaded')
+    expect(gone.verdicts.a).toEqual({ verified: false, why: 'no kernel can be loaded' })
+    expect(decide(gone).step).toMatchObject({ do: 'take', slot: 'b' })
   })
 
   it('takes no yes or no for what a look at a slot finds', () => {

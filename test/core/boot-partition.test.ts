@@ -5,6 +5,7 @@ import {
   readRecord,
   readStamp,
   recordText,
+  writeFactoryRecord,
   writeRecord,
   writeRecordTwice,
   writeStamp,
@@ -64,6 +65,17 @@ describe('boot partition', () => {
       expect(currentRecord(copies)).toMatchObject({ sequence, floor: sequence })
       expect(currentRecord(copies)?.others.get('board_serial')).toBe('42')
     }
+    expect(device.pending()).toBe(0)
+  })
+
+  it('leaves the factory with slot a committed in both copies and in the stamp', async () => {
+    const device = memoryDevice(4 * MiB)
+    await writeFactoryRecord(device, 5)
+    const { copies, current } = await readRecord(device)
+    const factory = { ...record, a: { ok: true, sv: 5, tries: 8 }, floor: 0, others: new Map() }
+    expect(copies).toEqual([factory, { ...factory, sequence: 2 }])
+    expect(current).toBe(1)
+    expect(await readStamp(device)).toEqual({ floor: 0, priority: 'a' })
     expect(device.pending()).toBe(0)
   })
 

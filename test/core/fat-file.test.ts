@@ -131,6 +131,22 @@ describe('the file', () => {
     )
   })
 
+  it.each([
+    ['no tables', (view: DataView) => view.setUint8(16, 0)],
+    [
+      'tables without sectors',
+      (view: DataView) => [22, 36].forEach((at) => void view.setUint16(at, 0, true)),
+    ],
+    ['more tables than it has room for', (view: DataView) => view.setUint16(22, 0xffff, true)],
+    ['more sectors than the partition', (view: DataView) => view.setUint16(19, 0xffff, true)],
+  ])('is refused in a FAT with %s', async (_, damage) => {
+    const bytes = Uint8Array.from(fatImage(autobootName, before))
+    damage(new DataView(bytes.buffer))
+    expect(await codeOf(findFatFile(memoryDevice(bytes.length, 512, bytes), autobootName))).toBe(
+      'EB-AUTOBOOT',
+    )
+  })
+
   it('that the medium does not keep is an error, and so is another length', async () => {
     const device = memoryDevice(65_536, 4096, fatImage(autobootName, before))
     const place = await findFatFile(device, autobootName)

@@ -4,7 +4,7 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { expect, test } from 'vitest'
 import { releaseLimits, slotLimits } from '../../core/limits.ts'
 import type { Digest } from '../../core/units.ts'
-import { encodeSeal, openSeal, type Seal, sealBytes } from '../../images/release/seal.ts'
+import { claimedSeal, encodeSeal, openSeal, type Seal, sealBytes } from '../../images/release/seal.ts'
 import { verifyEd25519 } from '../../keys/verify-node.ts'
 import { ringOf, testSigner } from '../keys/signers.ts'
 import { flipped } from './releases.ts'
@@ -31,6 +31,16 @@ const codeOf = (bytes: Uint8Array, by = ring): string => {
   const result = openSeal(bytes, by, verifyEd25519)
   return result.ok ? 'opened' : result.error.code
 }
+
+test('what a seal claims is read without a key, and only when it has the form of one', () => {
+  const bytes = encodeSeal(seal, stranger)
+  expect(codeOf(area(bytes))).toBe('EB-SEAL')
+  expect(claimedSeal(area(bytes))).toEqual({ ok: true, value: seal })
+  for (const at of [0, 8, 12, 160]) {
+    const result = claimedSeal(area(flipped(bytes, at * 8)))
+    expect(result.ok ? 'claimed' : result.error.code).toBe('EB-SEAL')
+  }
+})
 
 test('a seal has the same bytes for ever and says what was put in, with and without padding', () => {
   const golden = readFileSync(new URL('../vectors/seal.bin', import.meta.url))

@@ -51,6 +51,11 @@ test('the tree of a slot verifies, and the seal comes last and only when all was
     expect(openSeal(area, trust.seal, verifyEd25519)).toEqual({ ok: true, value: seal.value.seal })
     expect(area.subarray(seal.value.bytes.length).every((it) => it === 0)).toBe(true)
   }
+  const unsealed = memoryDevice(slotBytes, 4096)
+  await writeSlot(release, { ...plan, seal: null, zeroed: true }, unsealed)
+  expect(unsealed.pending()).toBe(0)
+  expect(Buffer.compare(unsealed.medium.subarray(0, made.image.length), made.image)).toBe(0)
+  expect(unsealed.medium.subarray(sealOffset(slotBytes)).every((it) => it === 0)).toBe(true)
   const damaged = Uint8Array.from(made.container)
   const middle = damaged.length - 30_000
   damaged[middle] = (damaged[middle] ?? 0) ^ 1

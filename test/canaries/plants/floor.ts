@@ -21,8 +21,8 @@ export const floorPlants: readonly Plant[] = [
       },
       {
         file: 'bootloader-sim/verified-slot.ts',
-        find: 'if (seal.securityVersion < floor) {',
-        replace: 'if (String(seal.securityVersion) < String(floor)) {',
+        find: 'if (seal.securityVersion >= floor) return { verified: true, seal }',
+        replace: 'if (String(seal.securityVersion) >= String(floor)) return { verified: true, seal }',
       },
     ],
     how: 'Floor raised over a change of length: security version 9 runs, 10 is committed and bars what is older; then the committed slot rots (or uses up its tries), and the loader starts 9 under floor 10.',

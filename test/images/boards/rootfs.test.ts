@@ -130,8 +130,13 @@ describe('root directory of a sim image', { timeout: 60_000 }, () => {
   it('holds the bundled agent, which loads without the checkout', async () => {
     const { out } = await rootfs({ 'no-agent': false })
     const agent = join(out, 'usr/lib/everboot/agent.mjs')
-    const failed = await run(pinnedNode(), [agent], { cwd: '/' }).catch((error: { stderr: string }) => error)
-    expect(failed.stderr).toMatch(/^EB-USAGE: .*--config/)
+    const failing = async (...args: string[]): Promise<{ stdout?: string; stderr: string }> =>
+      run(pinnedNode(), [agent, ...args], { cwd: '/' }).catch(
+        (error: { stdout: string; stderr: string }) => error,
+      )
+    expect((await failing()).stdout).toMatch(/^The agent of a device: --config FILE runs it/)
+    expect((await failing('--nothing')).stderr).toMatch(/^EB-USAGE: the agent: Unknown option '--nothing'/)
+    expect((await failing('--config')).stderr).toMatch(/^EB-USAGE: the agent: .*--config/)
     expect(Buffer.compare(await readFile(agent), Buffer.from(await agentBundle()))).toBe(0)
   })
 
