@@ -73,9 +73,14 @@ export function virtCommand(board: VirtBoard, wires: Wires): readonly string[] {
 function diskArguments(socket: string, n: number): readonly string[] {
   const server = `driver=nbd,server.type=unix,server.path=${escaped(socket)}`
   return [
-    ...['-drive', `if=none,id=disk${n},cache=writeback,discard=unmap,${server}`],
-    ...['-device', `virtio-blk-pci,drive=disk${n},romfile=`],
+    ...['-drive', `if=none,id=${driveName(n)},cache=writeback,discard=unmap,${server}`],
+    ...['-device', `virtio-blk-pci,drive=${driveName(n)},romfile=`],
   ]
+}
+
+/** What the monitor calls the guest's n-th disk. */
+export function driveName(n: number): string {
+  return `disk${n}`
 }
 
 /** QEMU's options are separated by commas; one in a value is doubled. */

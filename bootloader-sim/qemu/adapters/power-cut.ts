@@ -6,9 +6,11 @@
  * Leaves to others: when a disk cuts (nbd-disk.ts), which fates.
  */
 import { raise } from '../../../core/errors.ts'
-import { within } from '../../adapters/wait.ts'
+import { machineLimits } from '../../../core/limits.ts'
+import { until, within } from '../../adapters/wait.ts'
 import type { Fate } from '../../devices/fate.ts'
 import type { DiskOperation } from '../disk-tally.ts'
+import { driveName } from '../machine.ts'
 import type { NbdDisk } from '../nbd-disk.ts'
 import type { NbdServer } from './nbd-server.ts'
 import type { Machine } from './run-machine.ts'
@@ -60,7 +62,26 @@ export async function resetAfterCut(
   await restorePower(servers, fates)
   machine.console.log.skip()
   await machine.reset()
+  await reconnect(machine, servers)
   await machine.monitor.execute('cont')
+}
+
+/**
+ * QEMU connects to a disk that has hung up only when something is read, and what is read first fails. So that this is
+ * not the guest, the monitor reads until an answer comes.
+ */
+async function reconnect(machine: Machine, servers: readonly NbdServer[]): Promise<void> {
+  for (const [n, { disk }] of servers.entries()) {
+    const before = disk.counts().operations.read
+    const line = `qemu-io ${driveName(n)} "read 0 512"`
+    const read = async (): Promise<boolean> => {
+      await machine.monitor.execute('human-monitor-command', { 'command-line': line })
+      return disk.counts().operations.read > before
+    }
+    if (!(await until(machineLimits.monitorMs, read))) {
+      raise('EB-TIMEOUT', `QEMU does not connect to ${disk.name} within ${machineLimits.monitorMs} ms`)
+    }
+  }
 }
 
 /** The disks of a machine that is stopped or killed lose their power, those that still have it. */

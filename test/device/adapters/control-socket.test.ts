@@ -79,12 +79,12 @@ async function served(
 function raw(path: string, bytes: Uint8Array | string): Promise<string> {
   return new Promise((resolve) => {
     let text = ''
-    const socket = connect(path, () => socket.write(bytes))
+    // One who says no more: all answers have come when the agent hangs up.
+    const socket = connect(path, () => socket.end(bytes))
     const done = (): void => {
       socket.destroy()
       resolve(text)
     }
-    socket.setTimeout(100, done)
     socket.on('data', (part) => {
       text += part.toString()
     })
