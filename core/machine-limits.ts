@@ -112,7 +112,7 @@ export const linkLimits = {
 
 /** Stories on boards outside this process. */
 export const sceneLimits = {
-  /** Waiting for one thing on a board outside this process. */
+  /** Waiting for one thing on a board outside this process, since the last boot or cut. */
   waitMs: minutes(5),
   pollMs: 100,
   /** Of the boards in QEMU: from the initramfs to an agent that pets. */
@@ -121,7 +121,7 @@ export const sceneLimits = {
   healthDeadlineMs: seconds(6),
   rebootDelayMs: seconds(0.5),
   /** One QEMU, whatever it does. */
-  lifeMs: minutes(15),
+  lifeMs: minutes(30),
   /** A board that somebody plays with. */
   homeLifeMs: hours(24),
 } as const

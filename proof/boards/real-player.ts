@@ -141,8 +141,14 @@ class RealPlayer {
 
   async #until(what: string, condition: () => Promise<boolean>): Promise<void> {
     const { board, clock, device } = this.#scene
-    const end = clock.nowMs() + sceneLimits.waitMs
+    let story = this.#story()
+    let end = clock.nowMs() + sceneLimits.waitMs
     while (!(await condition())) {
+      if (story !== this.#story()) {
+        // It goes on: a boot, or a cut that was planned.
+        story = this.#story()
+        end = clock.nowMs() + sceneLimits.waitMs
+      }
       const failed = this.#failed ?? board.broken()
       if (failed !== null) throw failed
       if (clock.nowMs() > end) {
