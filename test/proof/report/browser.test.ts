@@ -115,8 +115,12 @@ describe.skipIf(path === null)('the page in Chromium', () => {
     await cell(page, 'canary', number).click()
     const button = page.locator('#panel [data-copy]').nth(1)
     await button.click()
-    expect(await page.locator('#spoken').textContent()).toBe('Copied')
-    expect(await button.textContent()).toBe('Copied')
+    // Copying takes a moment, and the word stands for two seconds.
+    const says = { hasText: /^Copied$/ }
+    await Promise.all([
+      page.locator('#spoken').filter(says).waitFor({ state: 'attached' }),
+      button.filter(says).waitFor(),
+    ])
     if (before === undefined) {
       expect(await clipboard(page)).toBe(`everboot emulator replay canary/${number}.torn.1`)
     } else {
