@@ -80,7 +80,8 @@ async function runCommand(command: Command, rest: readonly string[]): Promise<nu
   } catch (caught) {
     const it = faultOf(caught)
     printFault(it, rest.includes('--json'))
-    if (!(caught instanceof EverbootError)) process.stderr.write(`${(caught as Error).stack ?? ''}\n`)
+    if (it.code === 'EB-INTERNAL' && !(caught instanceof EverbootError))
+      process.stderr.write(`${(caught as Error).stack ?? ''}\n`)
     return exitStatusOf(it.code)
   }
 }

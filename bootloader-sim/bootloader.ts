@@ -15,7 +15,7 @@ import { boardLimits } from '../core/limits.ts'
 import type { BlockDevice, Disks, Entropy } from '../core/ports.ts'
 import { hex, type SlotId } from '../core/units.ts'
 import type { Seal } from '../images/release/seal.ts'
-import { claimedSlot, hasKernel } from './claimed-slot.ts'
+import { hasKernel } from './claimed-slot.ts'
 import {
   after,
   atPowerOn,
@@ -26,7 +26,7 @@ import {
   type Step,
   type Verdict,
 } from './decide.ts'
-import { type Firmware, verifySlot } from './verified-slot.ts'
+import { type Firmware, sealVerdict, verifySlot } from './verified-slot.ts'
 
 export interface BootPorts {
   readonly disks: Disks
@@ -132,7 +132,7 @@ class Loader {
   }
 
   async #look(row: string, slot: SlotId, known: Knowledge): Promise<Verdict> {
-    const look = this.#firmware.looks === 'claim' ? claimedSlot : verifySlot
+    const look = this.#firmware.looks === 'claim' ? sealVerdict : verifySlot
     const found = await look(this.#disks, this.#firmware, slot, floorOf(known))
     if (!found.verified) {
       this.#note(row, `slot ${slot} is refused: ${found.why}`)

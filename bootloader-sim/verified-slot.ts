@@ -48,7 +48,11 @@ export async function verifySlot(
   }
 }
 
-/** The seal alone, authentic and at or above the floor: what an initramfs asks, which leaves the images to dm-verity. */
+/**
+ * The seal alone, at or above the floor: what an initramfs asks, which leaves the images to dm-verity, and, by what
+ * the seal claims, a loader that cannot verify.
+ * @param floor lowest security version that may run
+ */
 export async function sealVerdict(
   disks: Disks,
   firmware: Firmware,
@@ -68,7 +72,7 @@ export async function sealVerdict(
 }
 
 /** @returns the seal, or in words why it is not believed */
-export async function readSeal(
+async function readSeal(
   partition: BlockDevice,
   firmware: Pick<Firmware, 'sealKeys' | 'verify' | 'looks'>,
 ): Promise<Seal | string> {

@@ -371,5 +371,11 @@ export function orThrow<T>(
 /** The fault inside a caught value; anything else is a bug and becomes `EB-INTERNAL`. */
 export function faultOf(caught: unknown): Fault {
   if (caught instanceof EverbootError) return caught.fault
+  // No bug, wherever it comes from.
+  if (isFull(caught)) return fault('EB-DISK-FULL', caught.message)
   return fault('EB-INTERNAL', caught instanceof Error ? `${caught.name}: ${caught.message}` : String(caught))
+}
+
+function isFull(caught: unknown): caught is Error {
+  return caught instanceof Error && 'code' in caught && (caught.code === 'ENOSPC' || caught.code === 'EDQUOT')
 }

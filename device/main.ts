@@ -54,6 +54,7 @@ try {
 } catch (caught) {
   const it = faultOf(caught)
   process.stderr.write(`${faultText(it)}\n`)
-  if (!(caught instanceof EverbootError)) process.stderr.write(`${(caught as Error).stack ?? ''}\n`)
+  if (it.code === 'EB-INTERNAL' && !(caught instanceof EverbootError))
+    process.stderr.write(`${(caught as Error).stack ?? ''}\n`)
   process.exit(exitStatusOf(it.code))
 }

@@ -20,6 +20,7 @@ import { homeDevice, openQemuHome } from './adapters/qemu-home.ts'
 import { qemuKit } from './adapters/qemu-kit.ts'
 import { openWorkshop } from './adapters/workshop.ts'
 import { difference, type Outcome } from './outcome.ts'
+import { notForReal } from './real-player.ts'
 import { expectedOutcome, loaderOf, storyNames } from './stories.ts'
 
 interface Played {
@@ -112,6 +113,12 @@ async function runTest(input: CommandInput): Promise<number> {
   if (kind === 'qemu') await needQemu()
   const names = positionals.length === 0 ? storyNames : positionals
   const scenarios = await Promise.all(names.map(async (it) => (await openScenario(it)).scenario))
+  for (const scenario of scenarios) {
+    const why = notForReal(scenario, kind)
+    if (why !== null) {
+      raise('EB-UNSUPPORTED', `${scenario.name}: ${why}`, { todo: 'play it with everboot emulator sweep' })
+    }
+  }
   const directory = await mkdtemp(join(tmpdir(), 'everboot-'))
   const entry = children(present(process.argv[1], 'path of the program'))
   const began = performance.now()

@@ -1,8 +1,8 @@
 /** The boot loop over disks in memory: what it starts, refuses, writes and says, also through power cuts. */
 import { describe, expect, it } from 'vitest'
 import { type BootOutcome, boot, traceText } from '../../bootloader-sim/bootloader.ts'
-import { claimedSlot, hasKernel } from '../../bootloader-sim/claimed-slot.ts'
-import { verifySlot } from '../../bootloader-sim/verified-slot.ts'
+import { hasKernel } from '../../bootloader-sim/claimed-slot.ts'
+import { sealVerdict, verifySlot } from '../../bootloader-sim/verified-slot.ts'
 import { currentRecord, readRecord } from '../../core/boot-partition.ts'
 import { bootPartition } from '../../core/boot-record.ts'
 import { raise } from '../../core/errors.ts'
@@ -281,7 +281,7 @@ describe('a loader that goes by claims', () => {
 
   it.each([
     ['no seal', 'the seal is missing', () => sealedSlot({ sv: 2 }).fill(0, sealOffset(slotBytes))],
-    ['a seal below the floor', 'claims security version 2, the floor is 3', () => sealedSlot({ sv: 2 })],
+    ['a seal below the floor', 'has security version 2, the floor is 3', () => sealedSlot({ sv: 2 })],
     ['nothing to load', 'no kernel can be loaded', () => sealedSlot({ sv: 3 }).fill(0, 0, blockBytes)],
   ])('gives way in the same boot to a slot with %s', async (_, why, slot) => {
     const board = await withRecord(boardWith(sealedSlot({ sv: 3 }), slot()), record('1/3/8', '0/3/3', 'b', 3))
@@ -300,6 +300,6 @@ describe('a loader that goes by claims', () => {
     expect(await hasKernel(gone, claiming, 'a')).toBe(false)
     const broken = { ...gone, openSlot: () => Promise.reject(new TypeError('a bug')) }
     await expect(hasKernel(broken, claiming, 'a')).rejects.toThrow(TypeError)
-    await expect(claimedSlot(broken, claiming, 'a', 0)).rejects.toThrow(TypeError)
+    await expect(sealVerdict(broken, claiming, 'a', 0)).rejects.toThrow(TypeError)
   })
 })

@@ -9,19 +9,17 @@ import { join } from 'node:path'
 import { askBoard } from '../../../bootloader-sim/adapters/control.ts'
 import { readBoard } from '../../../bootloader-sim/adapters/runner.ts'
 import { type BoardFile, boardPaths } from '../../../bootloader-sim/board-file.ts'
-import { present } from '../../../core/assert.ts'
-import { bootPartition } from '../../../core/boot-record.ts'
-import { orThrow, raise } from '../../../core/errors.ts'
+import { raise } from '../../../core/errors.ts'
 import { slotLimits } from '../../../core/limits.ts'
 import type { LogEvent } from '../../../core/ports.ts'
 import { blockBytes, type SlotId } from '../../../core/units.ts'
 import type { Children, Service } from '../../../demo/adapters/children.ts'
 import { until } from '../../../demo/adapters/desk.ts'
-import { claimedSeal } from '../../../images/release/seal.ts'
 import { sealOffset } from '../../../images/release/slot-layout.ts'
 import type { StepOf } from '../../steps.ts'
 import { logEventIn } from '../console-event.ts'
-import { type BootSeen, newestIn, recordRanges, seenRecord } from '../outcome.ts'
+import { lostRanges, treeOffset } from '../damage.ts'
+import { type BootSeen, recordRanges, seenRecord } from '../outcome.ts'
 import type { RealBoard } from '../real-board.ts'
 import { blockOfFile } from './file-block.ts'
 
@@ -91,21 +89,12 @@ class LoopBoard implements RealBoard {
       return this.#flip(offset + block * blockBytes)
     }
     const area = this.#get(offset + sealOffset(bytes), slotLimits.sealAreaBytes)
-    const [image] = orThrow(claimedSeal(area)).images
-    return this.#flip(offset + present(image, 'an image').paddedBytes)
+    return this.#flip(offset + treeOffset(area))
   }
 
   async lose(what: StepOf<'lose'>['what']): Promise<void> {
     const { offset } = this.#board.partitions.boot
-    if (what === 'stamp') {
-      return this.#put(offset + bootPartition.stampOffset, new Uint8Array(slotLimits.stampBytes))
-    }
-    const newest = newestIn(this.#parts())
-    const lost = { 'record-0': [0], 'record-1': [1], 'newest-record': [newest], record: [0, 1] }[what]
-    for (const copy of lost) {
-      const at = present(bootPartition.copyOffsets[copy], 'copy')
-      this.#put(offset + at, new Uint8Array(slotLimits.recordCopyBytes))
-    }
+    for (const it of lostRanges(what, this.#parts())) this.#put(offset + it.offset, new Uint8Array(it.bytes))
   }
 
   async recordParts(): Promise<readonly Uint8Array[]> {

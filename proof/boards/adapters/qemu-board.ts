@@ -16,8 +16,6 @@ import type { DiskOperation } from '../../../bootloader-sim/qemu/disk-tally.ts'
 import { type VirtBoard, virtCommand } from '../../../bootloader-sim/qemu/machine.ts'
 import { type NbdDisk, nbdDisk } from '../../../bootloader-sim/qemu/nbd-disk.ts'
 import { present } from '../../../core/assert.ts'
-import { bootPartition } from '../../../core/boot-record.ts'
-import { raise } from '../../../core/errors.ts'
 import { slotLimits } from '../../../core/limits.ts'
 import type { LogEvent } from '../../../core/ports.ts'
 import { seededRandom } from '../../../core/prng.ts'
@@ -25,12 +23,12 @@ import { blockBytes, type SlotId, slotIds } from '../../../core/units.ts'
 import { sectorBytes } from '../../../images/boards/arm64/partition.ts'
 import type { QemuBoard } from '../../../images/boards/qemu-arm64/adapters/board.ts'
 import type { PartitionName } from '../../../images/boards/qemu-arm64/layout.ts'
-import { claimedSeal } from '../../../images/release/seal.ts'
 import { sealOffset } from '../../../images/release/slot-layout.ts'
 import { nextCut } from '../../next-cut.ts'
 import type { Left, StepOf } from '../../steps.ts'
 import { logEventIn } from '../console-event.ts'
-import { type BootSeen, newestIn, recordRanges, seenRecord } from '../outcome.ts'
+import { lostRanges, treeOffset } from '../damage.ts'
+import { type BootSeen, recordRanges, seenRecord } from '../outcome.ts'
 import type { RealBoard } from '../real-board.ts'
 import { blockOfFile } from './file-block.ts'
 
@@ -136,23 +134,13 @@ class QemuInstance implements RealBoard {
     }
     const area = new Uint8Array(slotLimits.sealAreaBytes)
     await this.#image.read(offset + sealOffset(bytes), area)
-    const seal = claimedSeal(area)
-    if (!seal.ok) return raise('EB-SEAL', `slot ${slot} holds nothing that could rot: ${seal.error.what}`)
-    // The tree starts with the hashes that everything else hangs from.
-    return this.#flip(offset + (seal.value.images[0]?.paddedBytes ?? 0))
+    return this.#flip(offset + treeOffset(area))
   }
 
   async lose(what: StepOf<'lose'>['what']): Promise<void> {
     const { offset } = this.#run.board.layout.partitions.record
-    if (what === 'stamp') {
-      return this.#image.write(offset + bootPartition.stampOffset, new Uint8Array(slotLimits.stampBytes))
-    }
-    const newest = newestIn(await this.recordParts())
-    const lost = { 'record-0': [0], 'record-1': [1], 'newest-record': [newest], record: [0, 1] }[what]
-    for (const copy of lost) {
-      const at = present(bootPartition.copyOffsets[copy], 'copy')
-      await this.#image.write(offset + at, new Uint8Array(slotLimits.recordCopyBytes))
-    }
+    for (const it of lostRanges(what, await this.recordParts()))
+      await this.#image.write(offset + it.offset, new Uint8Array(it.bytes))
   }
 
   async recordParts(): Promise<readonly Uint8Array[]> {

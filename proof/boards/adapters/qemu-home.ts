@@ -3,7 +3,7 @@
  * Promise: made once, and whole or not at all; started again it goes on where it was, with the same ports.
  * Leaves to others: showing it (../cli.ts).
  */
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { raise } from '../../../core/errors.ts'
@@ -35,6 +35,7 @@ const noteForm = v.strictObject({
   mqtt: port,
   slotBytes: v.pipe(v.number(), v.safeInteger()),
 })
+type Note = v.InferOutput<typeof noteForm>
 
 /** @throws EverbootError */
 export async function openQemuHome(
@@ -45,22 +46,13 @@ export async function openQemuHome(
   const home = resolve(directory)
   await mkdir(home, { recursive: true })
   const at = (name: string): string => join(home, name)
-  const note = await readNote(at('home.json'))
-  const keys = at('keys')
-  if (note === null) {
-    if (await there(keys))
-      raise('EB-CONFLICT', `${home} holds keys, but no whole board`, { todo: 'choose another directory' })
-    to.say('making keys and two releases')
-    await createKeyDirectory(keys, [homeDevice])
-    for (const version of [1, 2]) {
-      const out = at(`v${version}.ebr`)
-      await buildQemuRelease({ out, keys, version: `${version}`, securityVersion: version })
-    }
-  }
-  const ports = note ?? { http: 0, mqtt: 0 }
-  const desk = await openDesk({ directory: home, children, trust: join(keys, 'trust.json'), ports })
+  const old = await readNote(at('home.json'))
+  const { http, mqtt, slotBytes } = old ?? (await makeHome(home, children, to.say))
+  const desk = await openDesk({
+    ...{ directory: home, children, trust: at('keys/trust.json') },
+    ports: { http, mqtt },
+  })
   try {
-    const slotBytes = note?.slotBytes ?? (await makeBoard(home, desk))
     const made = at('board')
     const board = await openQemuBoard({
       board: {
@@ -78,15 +70,44 @@ export async function openQemuHome(
       await board.close()
       await desk.close()
     }
-    return { desk, board, again: note !== null, close }
+    return { desk, board, again: old !== null, close }
   } catch (caught) {
     await desk.close()
     throw caught
   }
 }
 
-/** @returns bytes of a slot */
-async function makeBoard(home: string, desk: Desk): Promise<number> {
+/** Everything that is made below the directory. */
+const parts = ['keys', 'v1.ebr', 'v2.ebr', 'hub', 'device.json', 'board', 'home.json']
+
+async function makeHome(home: string, children: Children, say: (line: string) => void): Promise<Note> {
+  const at = (name: string): string => join(home, name)
+  for (const name of parts) {
+    if (await there(at(name)))
+      raise('EB-CONFLICT', `${home} holds ${name}, but no whole board`, { todo: 'choose another directory' })
+  }
+  say('making keys and two releases')
+  try {
+    const keys = at('keys')
+    await createKeyDirectory(keys, [homeDevice])
+    for (const version of [1, 2]) {
+      const out = at(`v${version}.ebr`)
+      await buildQemuRelease({ out, keys, version: `${version}`, securityVersion: version })
+    }
+    const desk = await openDesk({ directory: home, children, trust: join(keys, 'trust.json') })
+    try {
+      return await makeBoard(home, desk)
+    } finally {
+      await desk.close()
+    }
+  } catch (caught) {
+    // Half of it would be in the way of the next time.
+    for (const name of parts) await rm(at(name), { recursive: true, force: true })
+    throw caught
+  }
+}
+
+async function makeBoard(home: string, desk: Desk): Promise<Note> {
   const at = (name: string): string => join(home, name)
   await desk.addDevice(homeDevice, at('device.json'))
   const board = await buildQemuBoard({
@@ -95,14 +116,16 @@ async function makeBoard(home: string, desk: Desk): Promise<number> {
     keys: at('keys'),
     identity: await readIdentity(at('device.json')),
   })
-  const slotBytes = board.layout.partitions.a.bytes
   const { url, mqtt } = desk.hub.file
-  const note = { v: 1, http: Number(new URL(url).port), mqtt: Number(new URL(mqtt).port), slotBytes }
+  const note: Note = {
+    ...{ v: 1, http: Number(new URL(url).port), mqtt: Number(new URL(mqtt).port) },
+    slotBytes: board.layout.partitions.a.bytes,
+  }
   await writeFile(at('home.json'), `${JSON.stringify(note, null, 2)}\n`)
-  return slotBytes
+  return note
 }
 
-async function readNote(path: string): Promise<v.InferOutput<typeof noteForm> | null> {
+async function readNote(path: string): Promise<Note | null> {
   if (!(await there(path))) return null
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), noteForm), await readFile(path, 'utf8'))
   return parsed.success ? parsed.output : raise('EB-CONFIG', `${path} is not what qemu up wrote`)
