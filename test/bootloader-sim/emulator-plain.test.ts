@@ -1,6 +1,6 @@
 /** The board where nothing can be mounted, run by somebody who is not root; and what `create` refuses. */
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -54,6 +54,14 @@ async function alive(directory: string): Promise<{ agent: Program; service: Prog
   )
 }
 
+/** The agent sees the order at once as its own file: one that it could read but not empty would kill it. */
+async function giveOrder(directory: string, order: string): Promise<void> {
+  const path = join(directory, 'data/everboot/order')
+  await writeFile(`${path}.new`, order)
+  if (root) await chown(`${path}.new`, 65_534, 65_534)
+  await rename(`${path}.new`, path)
+}
+
 async function fault(...args: readonly string[]): Promise<string> {
   const answer = await command(...args)
   return (answer['error'] as { code: string } | undefined)?.code ?? JSON.stringify(answer)
@@ -104,15 +112,14 @@ describe('emulated board without root', { timeout: 120_000 }, () => {
     board = startBoard(directory, [], nobody)
     expect(await board.boots(1)).toMatchObject({ slot: 'b', version: '2.0' })
     await alive(directory)
-    await writeFile(join(directory, 'data/everboot/order'), 'reboot')
-    if (root) await run('chown', ['65534:65534', join(directory, 'data/everboot/order')])
+    await giveOrder(directory, 'reboot')
     expect(await board.boots(2)).toMatchObject({ slot: 'b' })
     await alive(directory)
     await command('emulator', 'damage', directory, '--slot', 'b', '--what', 'superblock')
     await command('emulator', 'power-cut', directory)
     expect(await board.boots(3)).toMatchObject({ slot: 'a', version: '1.0' })
     await alive(directory)
-    await writeFile(join(directory, 'data/everboot/order'), 'silence')
+    await giveOrder(directory, 'silence')
     expect(await board.boots(4)).toMatchObject({ slot: 'a' })
     const boots = await readFile(join(directory, 'data/everboot/boots'), 'utf8')
     expect(boots.match(/everboot\.slot=./g)?.slice(0, 3)).toEqual([
