@@ -4,6 +4,7 @@
  * Leaves to others: the particulars of one failure, which `fault()` adds.
  */
 
+import { clipErrors } from './clip-errors.ts'
 import { diskErrors } from './disk-errors.ts'
 import { machineErrors } from './machine-errors.ts'
 
@@ -258,6 +259,7 @@ export const errorTable = {
     'start the agent or correct --socket',
   ),
 
+  ...clipErrors,
   ...diskErrors,
   ...machineErrors,
 

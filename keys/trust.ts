@@ -27,6 +27,8 @@ const trustFile = v.strictObject({
   release: role,
   /** Keys that sign seals; bootloaders hold them, at least two by id where keys are to be rotated. */
   seal: role,
+  /** Keys that sign what a skill announces; nothing else may be signed by them. */
+  skill: role,
   /** RSA-2048 public keys (PEM) of the kindle profile by key id. */
   rsa: v.record(v.string(), v.pipe(v.string(), v.maxLength(4096))),
 })
@@ -35,6 +37,7 @@ export type TrustFile = v.InferOutput<typeof trustFile>
 export interface Trust {
   readonly release: KeyRing
   readonly seal: KeyRing
+  readonly skill: KeyRing
   readonly rsa: ReadonlyMap<string, string>
 }
 
@@ -55,6 +58,8 @@ export function decodeTrust(bytes: Uint8Array, path: string): Result<Trust, Faul
   if (!release.ok) return release
   const seal = ringOf(parsed.output.seal, 'seal', path)
   if (!seal.ok) return seal
+  const skill = ringOf(parsed.output.skill, 'skill', path)
+  if (!skill.ok) return skill
   const rsa = new Map(Object.entries(parsed.output.rsa))
   for (const [id, pem] of rsa) {
     if (rsaKeyIdOf(pem) !== id) {
@@ -64,7 +69,7 @@ export function decodeTrust(bytes: Uint8Array, path: string): Result<Trust, Faul
       return fail(fault('EB-KEY', `trust file ${path}: RSA key ${id.slice(0, 8)} is no good RSA key`))
     }
   }
-  return ok({ release: release.value, seal: seal.value, rsa })
+  return ok({ release: release.value, seal: seal.value, skill: skill.value, rsa })
 }
 
 function ringOf(it: TrustFile['release'], name: string, path: string): Result<KeyRing, Fault> {

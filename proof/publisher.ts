@@ -64,6 +64,7 @@ export const pieceBytes = 4096
 export function publisher(seed = 1, rsaSigner: PssSigner | null = null): Publisher {
   const random = seededRandom(seed)
   const privateKeys = [bytesOf(random, 32), bytesOf(random, 32)] as const
+  const skill = signerOf(createHash('sha256').update(privateKeys[0]).update('skill').digest())
   const release = signerOf(privateKeys[0])
   const seal = signerOf(privateKeys[1])
   const rsa = new Map(rsaSigner === null ? [] : [[rsaSigner.keyId, rsaSigner.publicPem]])
@@ -72,7 +73,7 @@ export function publisher(seed = 1, rsaSigner: PssSigner | null = null): Publish
     threshold: 1,
   })
   return {
-    trust: { release: ring(release), seal: ring(seal), rsa },
+    trust: { release: ring(release), seal: ring(seal), skill: ring(skill), rsa },
     releaseSigner: release,
     sealSigner: seal,
     privateKeys,

@@ -31,3 +31,18 @@ export function parseDeviceTopic(
   const known = deviceTopics.find((it) => it === kind)
   return known === undefined ? null : { deviceId, kind: known }
 }
+
+/** `eb/1/skills/{id}`, retained. */
+export function skillTopic(skillId: string): string {
+  assert(safeName.test(skillId), `skill id ${JSON.stringify(skillId)}`)
+  return `eb/1/skills/${skillId}`
+}
+
+/** What a device subscribes to, to hear of every skill. */
+export const allSkills = 'eb/1/skills/+'
+
+/** @returns the id of the skill, or null when the topic is not one of skills. */
+export function parseSkillTopic(topic: string): string | null {
+  const [, skillId] = /^eb\/1\/skills\/([^/]+)$/.exec(topic) ?? []
+  return skillId !== undefined && safeName.test(skillId) ? skillId : null
+}

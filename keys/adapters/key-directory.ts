@@ -1,6 +1,6 @@
 /**
- * The key directory of a publisher: `release.key.pem`, `seal.key.pem`, `seal-2.key.pem`, `rsa.key.pem`,
- * `trust.json`, `devices/ID.kek`; for boards whose bootloader checks the kernel, `boot.key.pem`.
+ * The key directory of a publisher: `release.key.pem`, `seal.key.pem`, `seal-2.key.pem`, `skill.key.pem`,
+ * `rsa.key.pem`, `trust.json`, `devices/ID.kek`; for boards whose bootloader checks the kernel, `boot.key.pem`.
  * Promise: a key that is missing, damaged, of the wrong kind or readable by others is refused (EB-KEY), never
  * worked around; nothing that exists is overwritten; a directory comes to be whole or not at all.
  * Leaves to others: signing (signer.ts), what devices trust (trust.ts).
@@ -19,6 +19,7 @@ const files = {
   release: 'release.key.pem',
   seal: 'seal.key.pem',
   nextSeal: 'seal-2.key.pem',
+  skill: 'skill.key.pem',
   rsa: 'rsa.key.pem',
   boot: 'boot.key.pem',
   trust: 'trust.json',
@@ -38,6 +39,8 @@ export interface KeyDirectory {
   sealSigner(): Promise<KeySigner>
   /** The seal key to change to; bootloaders trust it already. */
   nextSealSigner(): Promise<KeySigner>
+  /** Signs what skills announce. */
+  skillSigner(): Promise<KeySigner>
   rsaSigner(): Promise<PssSigner>
   bootKey(): Promise<BootKey>
   trust(): Promise<Trust>
@@ -58,6 +61,7 @@ export function keyDirectory(path: string): KeyDirectory {
     releaseSigner: () => signer(files.release),
     sealSigner: () => signer(files.seal),
     nextSealSigner: () => signer(files.nextSeal),
+    skillSigner: () => signer(files.skill),
     async rsaSigner() {
       return orThrow(pssSigner((await readSecret(at(files.rsa))).toString('utf8'), at(files.rsa)))
     },
@@ -139,8 +143,8 @@ export async function readTrust(file: string): Promise<Trust> {
 async function fill(room: string, deviceIds: ReadonlySet<string>): Promise<void> {
   const pem = (): string =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-  const texts = { release: pem(), seal: pem(), nextSeal: pem(), rsa: rsaPem(2048) }
-  for (const name of ['release', 'seal', 'nextSeal', 'rsa'] as const) {
+  const texts = { release: pem(), seal: pem(), nextSeal: pem(), skill: pem(), rsa: rsaPem(2048) }
+  for (const name of ['release', 'seal', 'nextSeal', 'skill', 'rsa'] as const) {
     await writeSecret(join(room, files[name]), texts[name])
   }
   const made = keyDirectory(room)
@@ -155,6 +159,7 @@ async function fill(room: string, deviceIds: ReadonlySet<string>): Promise<void>
     v: 1,
     release: ring([release]),
     seal: ring(seals),
+    skill: ring([await made.skillSigner()]),
     rsa: { [rsa.keyId]: rsa.publicPem },
   }
   await writeSecret(join(room, files.trust), `${JSON.stringify(trust, null, 2)}\n`)

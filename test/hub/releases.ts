@@ -16,6 +16,7 @@ import type { TrustFile } from '../../keys/trust.ts'
 export interface PublisherKeys {
   readonly release: KeySigner
   readonly seal: KeySigner
+  readonly skill: KeySigner
   readonly trustFile: TrustFile
 }
 
@@ -23,8 +24,10 @@ export interface PublisherKeys {
 export function newKeys(): PublisherKeys {
   const release = newSigner()
   const seal = newSigner()
+  const skill = newSigner()
   const role = (signer: KeySigner) => ({ threshold: 1, keys: { [signer.keyId]: signer.publicKey } })
-  return { release, seal, trustFile: { v: 1, release: role(release), seal: role(seal), rsa: {} } }
+  const trustFile = { v: 1, release: role(release), seal: role(seal), skill: role(skill), rsa: {} } as const
+  return { release, seal, skill, trustFile }
 }
 
 export interface MadeRelease {

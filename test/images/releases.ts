@@ -31,6 +31,7 @@ export const rsaSigner = orThrow(
 export const trust: Trust = {
   release: ringOf([releaseSigner]),
   seal: ringOf([sealSigner, testSigner('seal-2')]),
+  skill: ringOf([testSigner('skill')]),
   rsa: new Map([[rsaSigner.keyId, rsaSigner.publicPem]]),
 }
 export const wrappingKeys: ReadonlyMap<string, Uint8Array> = new Map([

@@ -32,7 +32,14 @@ const modeOf = async (path: string): Promise<string> => ((await stat(path)).mode
 
 test('init makes every key, readable by the owner alone, and trust for all of them', async () => {
   await createKeyDirectory(keys, ['dev-1', 'dev-2', 'dev-1'])
-  const names = ['release.key.pem', 'seal.key.pem', 'seal-2.key.pem', 'rsa.key.pem', 'trust.json']
+  const names = [
+    'release.key.pem',
+    'seal.key.pem',
+    'seal-2.key.pem',
+    'skill.key.pem',
+    'rsa.key.pem',
+    'trust.json',
+  ]
   expect((await readdir(keys)).sort()).toEqual([...names, 'devices'].sort())
   for (const name of names) expect(await modeOf(join(keys, name))).toBe('600')
   expect(await modeOf(keys)).toBe('700')
@@ -94,6 +101,7 @@ type Use = (directory: string) => Promise<unknown>
 const uses: readonly (readonly [string, Use])[] = [
   ['release.key.pem', (it) => keyDirectory(it).releaseSigner()],
   ['seal.key.pem', (it) => keyDirectory(it).sealSigner()],
+  ['skill.key.pem', (it) => keyDirectory(it).skillSigner()],
   ['seal-2.key.pem', (it) => keyDirectory(it).nextSealSigner()],
   ['rsa.key.pem', (it) => keyDirectory(it).rsaSigner()],
   ['devices/dev-1.kek', (it) => keyDirectory(it).wrappingKey('dev-1')],

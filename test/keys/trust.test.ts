@@ -19,6 +19,7 @@ function good(): TrustFile {
     v: 1,
     release: { threshold: 1, keys: { [one.keyId]: one.publicKey } },
     seal: { threshold: 1, keys: { [one.keyId]: one.publicKey, [two.keyId]: two.publicKey } },
+    skill: { threshold: 1, keys: { [two.keyId]: two.publicKey } },
     rsa: { [rsaKeyIdOf(pem)]: pem },
   }
 }
@@ -33,6 +34,7 @@ test('hands out the rings of a good file', () => {
   if (!result.ok) throw new Error(result.error.what)
   expect(result.value.release.threshold).toBe(1)
   expect([...result.value.seal.keys.keys()].sort()).toEqual([one.keyId, two.keyId].sort())
+  expect([...result.value.skill.keys.keys()]).toEqual([two.keyId])
   expect(result.value.rsa.get(rsaKeyIdOf(pem))).toBe(pem)
 })
 

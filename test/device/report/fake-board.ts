@@ -82,7 +82,7 @@ export async function fakeBoard(files: SimFiles = simFiles()): Promise<Fake> {
       deviceId: 'board-1',
       product: 'demo',
       hubUrl: 'https://hub',
-      trust: { release: none, seal: none, rsa: new Map() },
+      trust: { release: none, seal: none, skill: none, rsa: new Map() },
       verify: verifyEd25519,
       wrappingKey: new Uint8Array(32),
       partitions: ['rootfs'],

@@ -1,0 +1,87 @@
+/**
+ * Limits of audio clips: one clip, the cache on a device, serving, the store of the hub.
+ * Promise: as in limits.ts: bytes and milliseconds unless the name says otherwise.
+ */
+import { days, GiB, hours, KiB, MiB, minutes, seconds } from './units.ts'
+
+/** One clip and the list of a skill. */
+export const clipLimits = {
+  /** A longer one is refused before a byte of it is kept. */
+  clipBytesMax: 64 * MiB,
+  /** Each piece has a hash of its own, so that a clip can be played while it comes. */
+  pieceBytes: 64 * KiB,
+  durationMsMax: hours(4),
+  languageMax: 35,
+  compressionLevelMax: 12,
+  listBytesMax: 8 * MiB,
+  listClipsMax: 10_000,
+  skillsMax: 1_000,
+  versionMax: 64,
+} as const
+
+/** The cache of a device, unless its configuration says otherwise. */
+export const cacheLimits = {
+  bytes: 500_000_000,
+  items: 1_000,
+  itemsMax: 200_000,
+  bytesMax: 1024 * GiB,
+  ttlMs: hours(1),
+  ttlMsMax: days(3650),
+  /** Pinned clips may take this share of the bytes. */
+  pinnedShare: 0.5,
+  memoryBytes: 8 * MiB,
+  memoryBytesMax: GiB,
+  /** Larger clips go past the memory tier. */
+  memoryClipShare: 0.25,
+  /** Left free on the data partition for updates. */
+  reserveBytes: 32 * MiB,
+} as const
+
+/** The index of the cache on the disk. */
+export const indexLimits = {
+  /** A frame of the index holds records up to this. */
+  frameBytes: 64 * KiB,
+  frameBytesMax: MiB,
+  /** The index is written anew when it has this many frames that are no snapshot, and this share of records is void. */
+  tailFramesMax: 8_192,
+  tailBytesMin: 64 * KiB,
+  /** Accesses are remembered in the index this often. */
+  touchMs: minutes(5),
+  touchesMax: 4_096,
+} as const
+
+/** Serving clips on the device. */
+export const servingLimits = {
+  clientsMax: 64,
+  requestBytesMax: 64 * KiB,
+  /** A client that takes nothing for so long is let go. */
+  idleMs: minutes(1),
+  /** Fetches from the hub at once, and those that wait. */
+  fetchesMax: 4,
+  waitingMax: 1_024,
+  fetchMs: seconds(30),
+  fetchTries: 3,
+  /** What the hub does not have is not asked for again for so long. */
+  negativeMs: seconds(30),
+  negativesMax: 10_000,
+  /** After so many failures in a row the hub is left alone for a while. */
+  breakerFailures: 5,
+  breakerMs: seconds(30),
+  /** Memory pressure is looked at this often. */
+  pressureMs: seconds(5),
+  /** Share of stalled time (PSI some avg10, percent) and of memory.max from which the memory tier shrinks. */
+  pressurePercent: 10,
+  pressureUse: 0.9,
+  telemetryMs: minutes(1),
+} as const
+
+/** Clips at the hub. */
+export const hubClipLimits = {
+  uploadsMax: 8,
+  /** Asked whether they are there, in one request. */
+  haveMax: 1_000,
+  challengeMs: minutes(5),
+  challengesMax: 10_000,
+  telemetryKept: 1_440,
+  objectMs: seconds(30),
+} as const
