@@ -42,6 +42,8 @@ export const indexLimits = {
   /** A frame of the index holds records up to this. */
   frameBytes: 64 * KiB,
   frameBytesMax: MiB,
+  /** Records that belong together, and so to one frame. */
+  recordsBytesMax: MiB - 4 * KiB,
   /** The index is written anew when it has this many frames that are no snapshot, and this share of records is void. */
   tailFramesMax: 8_192,
   tailBytesMin: 64 * KiB,
