@@ -10,6 +10,7 @@ import { assert, present } from '../../core/assert.ts'
 import { EverbootError, raise } from '../../core/errors.ts'
 import type { Audio } from '../../core/wire/skills.ts'
 import type { CacheListener, CacheStats, ClipCache, Departure, PutRefusal } from './cache-types.ts'
+import type { Finished } from './content-file.ts'
 import { type Contents, type Draft, latin1, type Reading } from './contents.ts'
 import type { DeviceAge } from './device-age.ts'
 import { type Figures, figuresList, figuresNow } from './figures.ts'
@@ -24,6 +25,8 @@ export interface Description {
   readonly audio: Audio
   readonly language: string | null
   readonly pinned: boolean
+  /** It comes by the list of its skill. */
+  readonly listed: boolean
   /** 0: never expires; null: as the cache is configured. */
   readonly ttlMs: number | null
 }
@@ -36,6 +39,7 @@ export interface StoredClip {
   readonly language: string | null
   readonly private: boolean
   readonly shared: boolean
+  readonly listed: boolean
   readonly pinned: boolean
   /** Since 1970; 0: nobody knew. */
   readonly createdMs: number
@@ -153,32 +157,35 @@ export class ClipStore implements CacheListener {
   }
 
   /**
-   * Stores a clip whose bytes were written to a draft; a draft that is not needed goes.
+   * Stores a clip whose bytes were written to a draft and finished. One that is not kept is still there, until it is abandoned.
    * @throws EverbootError EB-CLIP-SIZE, EB-CLIP-FULL, EB-CONFLICT (the id belongs to another skill), EB-DATA-FULL
    */
-  place(draft: Draft, about: Description): Promise<Placed> {
+  place(draft: Draft, finished: Finished, about: Description): Promise<Placed> {
     return this.#oneByOne(async () => {
-      try {
-        const { sha256, bytes } = await draft.writer.finish()
-        const key = draft.ownKey === null ? latin1(sha256) : latin1(draft.nonce) + latin1(draft.nonce)
-        if (this.#state.contents.get(key) !== undefined) {
-          await this.#state.contents.abandon(draft)
-          this.#state.figures.fetchSaved += bytes
-          return await this.#put(key, about, null, bytes)
-        }
-        await this.#sync.file(draft.file)
-        await this.#sync.directory()
-        return await this.#put(
-          key,
-          about,
-          this.#state.contents.recordOf(draft, key, bytes, about.audio),
-          bytes,
-        )
-      } catch (caught) {
-        await this.#state.contents.abandon(draft)
-        throw caught
+      const { sha256, bytes } = finished
+      const { contents, figures } = this.#state
+      // A private content coincides with no other, whatever its bytes are.
+      const key = draft.ownKey === null ? latin1(sha256) : latin1(draft.nonce) + latin1(draft.nonce)
+      if (contents.get(key) !== undefined) {
+        figures.fetchSaved += bytes
+        const placed = await this.#put(key, about, null, bytes)
+        await contents.abandon(draft)
+        return placed
       }
+      await this.#sync.file(draft.file)
+      await this.#sync.directory()
+      return this.#put(key, about, contents.recordOf(draft, key, bytes, about.audio), bytes)
     })
+  }
+
+  /** Bytes of a draft that is being written, as far as they are on its file. @param bytes that it will have */
+  readDraft(
+    draft: Draft,
+    bytes: number,
+    start: number,
+    endExclusive: number,
+  ): AsyncGenerator<Uint8Array | null, void> {
+    return this.#state.contents.readDraft(draft, bytes, start, endExclusive)
   }
 
   /** Gives up a draft. */
@@ -207,8 +214,7 @@ export class ClipStore implements CacheListener {
     const ttlMs = about.ttlMs ?? undefined
     const how = cache.put(id, { skill, content: key, bytes, pinned, ttlMs }, nowMs)
     if (how === 'too-large' || how === 'full' || how === 'foreign' || how === 'expired') {
-      if (fresh !== null) contents.drop(key)
-      await contents.sweep()
+      if (fresh !== null) contents.take(key)
       return refused(how, about, bytes)
     }
     if (how === 'same' && before !== undefined && before.language === language) return how
@@ -217,7 +223,7 @@ export class ClipStore implements CacheListener {
     const record: ClipRecord = {
       kind: 'clip',
       number: this.#nextClip,
-      ...{ id, skill, language, pinned },
+      ...{ id, skill, language, pinned, listed: about.listed },
       content: content.number,
       shared: false,
       createdMs: age.trustedWallMs(),
@@ -253,6 +259,11 @@ export class ClipStore implements CacheListener {
     return { ...reading, clip: present(this.peek(id), 'a clip that was found') }
   }
 
+  /** Keeps a content that clips share from going while it is read. */
+  lease(sha256: string): Reading | null {
+    return this.#state.contents.read(keyOf(sha256))
+  }
+
   /** Nothing is counted. */
   peek(id: string): StoredClip | null {
     const { cache, contents, clips, age } = this.#state
@@ -263,7 +274,14 @@ export class ClipStore implements CacheListener {
     const content = present(contents.get(entry.content), 'the content of a clip')
     const { expiresMs, accesses, accessedMs } = entry
     return {
-      ...{ id, content, skill: record.skill, language: record.language, shared: record.shared },
+      ...{
+        id,
+        content,
+        skill: record.skill,
+        language: record.language,
+        shared: record.shared,
+        listed: record.listed,
+      },
       private: content.ownKey !== null,
       pinned: entry.pinned,
       createdMs: record.createdMs,

@@ -14,11 +14,18 @@ const magic = Buffer.from('EBC1')
 const headBytes = magic.length + fileNonceBytes
 const chunkBytes = clipLimits.pieceBytes
 
+/** What was written. */
+export interface Finished {
+  /** 32 bytes. */
+  readonly sha256: Buffer
+  readonly bytes: number
+}
+
 /** Takes clear bytes in order. */
 export interface ContentWriter {
   write(bytes: Uint8Array): Promise<void>
   /** Seals what is left. @returns SHA-256 and length of all that was written */
-  finish(): Promise<{ readonly sha256: Buffer; readonly bytes: number }>
+  finish(): Promise<Finished>
 }
 
 /** @param name of a file that does not exist. @param nonce 16 bytes that were never used with this key */

@@ -76,6 +76,11 @@ export class Contents {
     this.#next = Math.max(this.#next, record.number + 1)
   }
 
+  /** Unsays `add`: nothing came to refer to it; the file is still a draft. */
+  take(key: string): void {
+    this.#byKey.delete(key)
+  }
+
   /** Nothing refers to it any more: it cannot be found, its file goes with the next `sweep`. */
   drop(key: string): void {
     const shelved = present(this.#byKey.get(key), 'a content that is dropped')
@@ -110,6 +115,17 @@ export class Contents {
   async abandon(draft: Draft): Promise<void> {
     this.#orphans.push(draft.file)
     await this.sweep()
+  }
+
+  /** Reads a draft while it is written: chunks that are on the file. @param bytes that it will have */
+  readDraft(
+    draft: Draft,
+    bytes: number,
+    start: number,
+    endExclusive: number,
+  ): AsyncGenerator<Uint8Array | null, void> {
+    const stored = { file: draft.file, key: draft.ownKey ?? this.#key, nonce: draft.nonce, bytes }
+    return readContent(this.#files, stored, start, endExclusive)
   }
 
   /** The record of a draft whose bytes are durable. */

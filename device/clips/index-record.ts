@@ -33,6 +33,8 @@ export interface ClipRecord {
   readonly pinned: boolean
   /** The hub holds it too. */
   readonly shared: boolean
+  /** It came by the list of its skill, and goes when that does not name it any more. */
+  readonly listed: boolean
   readonly createdMs: number
   readonly addedMs: number
   /** 0: never. */
@@ -67,7 +69,8 @@ const codes: Readonly<Record<IndexRecord['kind'], number>> = {
 }
 
 const noLevel = 255
-const flag = { pinned: 1, shared: 2, language: 4, own: 1 } as const
+const flag = { pinned: 1, shared: 2, language: 4, listed: 8 } as const
+const ownKeyFlag = 1
 const countMax = 0xffff_ffff
 
 /** Adds a record: its kind, the length of what follows, its fields. */
@@ -116,7 +119,7 @@ function writeFields(to: ByteWriter, it: IndexRecord): void {
 function writeContentRecord(to: ByteWriter, it: ContentRecord): void {
   const { audio, ownKey } = it
   to.u32(it.number)
-  to.u8(ownKey === null ? 0 : flag.own)
+  to.u8(ownKey === null ? 0 : ownKeyFlag)
   to.raw(it.key)
   to.raw(it.nonce)
   if (ownKey !== null) to.raw(ownKey)
@@ -133,9 +136,8 @@ function writeClip(to: ByteWriter, it: ClipRecord): void {
   const { language } = it
   to.u32(it.number)
   to.u32(it.content)
-  to.u8(
-    (it.pinned ? flag.pinned : 0) | (it.shared ? flag.shared : 0) | (language === null ? 0 : flag.language),
-  )
+  const flags = [it.pinned && flag.pinned, it.shared && flag.shared, it.listed && flag.listed]
+  to.u8(flags.reduce<number>((sum, one) => sum | (one || 0), language === null ? 0 : flag.language))
   to.text(it.id)
   to.text(it.skill)
   if (language !== null) to.text(language)
@@ -193,7 +195,7 @@ function recordOf(code: number, from: ByteReader): IndexRecord | null {
 
 function contentOf(from: ByteReader): ContentRecord | null {
   const number = from.u32()
-  const own = (from.u8() & flag.own) !== 0
+  const own = (from.u8() & ownKeyFlag) !== 0
   const key = from.raw(32)
   const nonce = from.raw(16)
   const ownKey = own ? from.raw(32) : null
@@ -221,6 +223,7 @@ function clipOf(from: ByteReader): ClipRecord {
     content,
     pinned: (flags & flag.pinned) !== 0,
     shared: (flags & flag.shared) !== 0,
+    listed: (flags & flag.listed) !== 0,
     id: from.text(),
     skill: from.text(),
     language: (flags & flag.language) === 0 ? null : from.text(),

@@ -53,6 +53,7 @@ const audio: Audio = {
 
 const about = (id: string, skill: string, pinned = false): Description => ({
   ...{ id, skill, audio, pinned },
+  listed: true,
   language: 'en-GB',
   ttlMs: null,
 })
@@ -69,7 +70,7 @@ const put = (
     const bytes = contentOf(letter)
     await draft.writer.write(bytes.subarray(0, 70))
     await draft.writer.write(bytes.subarray(70))
-    await store.place(draft, about(id, skill, options.pinned === true))
+    await store.place(draft, await draft.writer.finish(), about(id, skill, options.pinned === true))
   },
   allows: (before) => new Map(before).set(id, letter),
 })

@@ -6,10 +6,10 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { raise } from '../../../core/errors.ts'
+import { notModified, rangeFor } from '../../../core/http-range.ts'
 import type { Events } from '../../../core/ports.ts'
 import type { HubCore } from '../../core/core.ts'
 import type { BlobFiles, ServedFile } from '../../store/adapters/blob-files.ts'
-import { notModified, rangeFor } from '../range.ts'
 import { sendFile } from './send-file.ts'
 
 interface BlobRoute {
