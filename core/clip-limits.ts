@@ -19,6 +19,15 @@ export const clipLimits = {
   versionMax: 64,
 } as const
 
+/** Reading what a sound file is. */
+export const audioLimits = {
+  /** A claimed length may be off by so much, or by this share: encoders pad. */
+  durationErrorMs: 100,
+  durationErrorShare: 0.01,
+  /** A claimed bit rate may be off by this share: encoders vary it, and headers count or not. */
+  bitRateErrorShare: 0.15,
+} as const
+
 /** The cache of a device, unless its configuration says otherwise. */
 export const cacheLimits = {
   bytes: 500_000_000,
