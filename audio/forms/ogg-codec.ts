@@ -76,10 +76,12 @@ function opus(packet: Buffer): Result<Codec, string> {
   })
 }
 
-function opusSamples([first, second]: Uint8Array): Range | null {
+/** The first byte says how its frames were made and, up to two, how many there are; else the second one does. */
+function opusSamples(head: Uint8Array): Range | null {
+  const [first, second] = [head[0], head[1] ?? 0]
   if (first === undefined) return null
-  const counts = [1, 2, 2, second === undefined ? 0 : second & 63]
-  const samples = frameSamples(first >>> 3) * (counts[first & 3] ?? 0)
+  const count = (first & 3) === 0 ? 1 : (first & 3) === 3 ? second & 63 : 2
+  const samples = frameSamples(first >>> 3) * count
   return samples === 0 || samples > opusSamplesMax ? null : { least: samples, most: samples }
 }
 

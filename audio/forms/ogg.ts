@@ -4,7 +4,7 @@
  * samples as its packets can hold.
  * Leaves to others: pages (ogg-page.ts), what packets hold (ogg-codec.ts).
  */
-import { audioLimits } from '../../core/clip-limits.ts'
+import { audioLimits, clipLimits } from '../../core/clip-limits.ts'
 import { fail, ok } from '../../core/result.ts'
 import { type Codec, codecOf } from './ogg-codec.ts'
 import { type Page, pageAt } from './ogg-page.ts'
@@ -24,6 +24,7 @@ interface State {
   headersEnd: number
   /** As the last page says that says something. */
   granule: number
+  readonly granulesMax: number
   /** What the packets since then hold. */
   least: number
   most: number
@@ -61,7 +62,8 @@ export const walkOgg: Walk = (bytes) => {
 
 function startOf(codec: Codec): State {
   const counted = { packets: 0, packetBytes: 0, headerBytes: 0, soundBytes: 0, headersEnd: 0 }
-  return { codec, head: new Uint8Array(), ...counted, granule: 0, least: 0, most: 0 }
+  const granulesMax = (codec.sampleRate / 1_000) * clipLimits.durationMsMax + codec.skipped
+  return { codec, head: new Uint8Array(), ...counted, granule: 0, granulesMax, least: 0, most: 0 }
 }
 
 /** Only the last page may be marked as the last, and it must be. */
@@ -76,22 +78,18 @@ function placeFault(page: Page, first: Page, count: number, length: number): str
 /** @returns what is wrong */
 function takePage(state: State, bytes: Buffer, page: Page): string | null {
   if (page.continued !== state.packetBytes > 0) return 'a packet is torn'
-  const start = state.granule
+  const before = state.packets
   let at = page.bodyAt
-  let ended = state.packets
   for (const length of page.lacing) {
     if (state.packetBytes === 0) state.head = bytes.subarray(at, at + Math.min(2, length))
     state.packetBytes += length
     at += length
     if (length < 255 && !endPacket(state)) return 'a packet is damaged'
   }
-  if (ended < state.codec.headerPackets) state.headersEnd = page.end
+  if (before < state.codec.headerPackets) state.headersEnd = page.end
   if (state.headerBytes > audioLimits.headerBytesMax) return 'there is too much in it besides the sound'
-  ended = state.packets - ended
   if (page.last && state.packetBytes > 0) return 'its last packet is torn'
-  return page.granule === null || ended === 0
-    ? null
-    : takeGranule(state, page.granule, start === 0 || page.last)
+  return state.packets === before ? null : takeGranule(state, page)
 }
 
 function endPacket(state: State): boolean {
@@ -112,13 +110,14 @@ function endPacket(state: State): boolean {
   return held !== null
 }
 
-/** @param mayBeLess at both ends something may be cut away */
-function takeGranule(state: State, granule: number, mayBeLess: boolean): string | null {
+/** At both ends of the sound something may be cut away. */
+function takeGranule(state: State, { granule, last }: Page): string | null {
+  if (granule === null) return 'a page does not say how far it goes'
+  if (granule > state.granulesMax) return 'it lasts too long'
   const samples = granule - state.granule
-  if (samples > state.most)
-    return `it says that it has ${samples} samples more where there are ${state.most} at most`
-  if (samples < (mayBeLess ? 0 : state.least)) {
-    return `it says that it has ${samples} samples more where there are ${state.least} at least`
+  const least = last || state.granule === 0 ? 0 : state.least
+  if (samples < least || samples > state.most) {
+    return `a page claims ${samples} samples, its packets hold ${least} to ${state.most}`
   }
   state.granule = granule
   state.least = 0
