@@ -39,7 +39,7 @@ export function formOf(bytes: Buffer): Result<Form, string> {
   if (text(bytes, start, start + 4) === 'fLaC') return ok({ format: 'flac', start })
   const frame = afterZeros(bytes, start)
   if (frameAt(bytes, frame) !== null) return ok({ format: 'mp3', start: frame })
-  return fail(`it begins like ${likeness(bytes, start)}`)
+  return fail(`it is ${likeness(bytes, start)}`)
 }
 
 /** ID3v2 tags, which stand before MP3 and sometimes FLAC. */
@@ -72,7 +72,7 @@ function likeness(bytes: Buffer, start: number): string {
   const [first = 0, second = 0] = bytes.subarray(start)
   if (first === 0xff && (second & 0xf6) === 0xf0) return 'an AAC stream'
   if (first === 0xff && (second & 0xe6) === 0xe4) return 'MPEG audio of layer II'
-  return 'nothing known'
+  return 'no sound of a known form'
 }
 
 function text(bytes: Buffer, from: number, to: number): string {
