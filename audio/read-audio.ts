@@ -57,6 +57,7 @@ async function audioOf(bytes: Buffer): Promise<Result<Audio, string>> {
 /** Two readers that disagree have not understood the same file: neither is believed. */
 function contradictionOf(walked: Walked, facts: HeaderFacts): string | null {
   const { format, sampleRate, channels, headers } = walked
+  if (facts.container === null) return 'its headers cannot be read'
   if (facts.container !== containers[format]) return `its headers say ${facts.container}, it is ${format}`
   // Opus headers name the rate of the source; what is played has 48 kHz.
   if (format !== 'ogg' && facts.sampleRate !== sampleRate) {
