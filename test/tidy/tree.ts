@@ -21,7 +21,7 @@ export function readTree(directory: string = root): readonly Source[] {
 /** What ships: the product without its tests, benches and demo. */
 export function isProduct(path: string): boolean {
   return (
-    /^(core|keys|images|device|hub|bootloader-sim|console|doctor|proof|bin)\//.test(path) ||
+    /^(core|keys|images|audio|device|hub|bootloader-sim|console|doctor|proof|bin)\//.test(path) ||
     path === 'everboot.ts'
   )
 }
