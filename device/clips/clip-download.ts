@@ -5,13 +5,13 @@
  * handed out; readers of what could not be kept still get all of it.
  * Leaves to others: which contents are fetched and when (clip-fetcher.ts).
  */
-import { createHash } from 'node:crypto'
-import { assert, present } from '../../core/assert.ts'
+import { checkPiece } from '../../audio/list-entry.ts'
+import { assert } from '../../core/assert.ts'
 import { clipLimits, servingLimits } from '../../core/clip-limits.ts'
 import { EverbootError, type Fault, fault, faultOf } from '../../core/errors.ts'
 import type { Clock, Events, Fetch, Random } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { type ListedClip, pieceCount } from '../../core/wire/skills.ts'
+import type { ListedClip } from '../../core/wire/skills.ts'
 import { fetchRange, type RangeBody } from '../download/range-fetch.ts'
 import { retrying } from '../download/retrying.ts'
 import { type TransferFault, transferFault } from '../download/transfer-fault.ts'
@@ -37,7 +37,6 @@ export class ClipDownload {
   readonly #ports: DownloadPorts
   readonly #store: ClipStore
   readonly #url: string
-  readonly #hashes: Buffer
   readonly #draft: Draft
   readonly #cancel = new AbortController()
   /** The newest piece that was checked, which may not be on the file yet. */
@@ -56,7 +55,6 @@ export class ClipDownload {
     this.#store = store
     this.#url = url
     this.clip = clip
-    this.#hashes = Buffer.from(clip.pieces, 'base64')
     this.#draft = store.draft(false)
     this.ended = this.#run(about)
   }
@@ -203,7 +201,7 @@ export class ClipDownload {
         at += taken.length
         if (filled < wanted) continue
         const piece = room.subarray(0, filled)
-        if (!this.#isRight(piece)) {
+        if (!checkPiece(clip, this.#pieces, piece)) {
           const what = `piece ${this.#pieces} of clip ${clip.id} is not what the list says`
           return fail(transferFault('bytes', fault('EB-PIECE', what)))
         }
@@ -214,12 +212,6 @@ export class ClipDownload {
         this.#wake()
       }
     }
-  }
-
-  #isRight(piece: Uint8Array): boolean {
-    assert(this.#pieces < pieceCount(this.clip.bytes), 'a piece of the clip')
-    const wanted = present(this.#hashes.subarray(this.#pieces * 32, this.#pieces * 32 + 32), 'its hash')
-    return createHash('sha256').update(piece).digest().equals(wanted)
   }
 
   /** Nobody reads it any more: what was not kept goes. */

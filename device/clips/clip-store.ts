@@ -9,7 +9,14 @@
 import { assert, present } from '../../core/assert.ts'
 import { EverbootError, raise } from '../../core/errors.ts'
 import type { Audio } from '../../core/wire/skills.ts'
-import type { CacheListener, CacheStats, ClipCache, Departure, PutRefusal } from './cache-types.ts'
+import type {
+  CacheListener,
+  CacheStats,
+  ClipCache,
+  Departure,
+  PutRefusal,
+  SkillEntry,
+} from './cache-types.ts'
 import type { Finished } from './content-file.ts'
 import { type Contents, type Draft, latin1, type Reading } from './contents.ts'
 import type { DeviceAge } from './device-age.ts'
@@ -79,6 +86,8 @@ export class ClipStore implements CacheListener {
   /** Told of each clip that leaves, whatever the reason. */
   onLeft: (clip: string, skill: string, why: Departure) => void = () => {}
   onFull: (neededBytes: number) => void = () => {}
+  /** Told of each content that no clip refers to any more. */
+  onContentLeft: (key: string) => void = () => {}
 
   /** @param highest number of a clip so far */
   constructor(
@@ -139,6 +148,7 @@ export class ClipStore implements CacheListener {
 
   contentLeft(content: string): void {
     this.#state.contents.drop(content)
+    this.onContentLeft(content)
   }
 
   full(neededBytes: number): void {
@@ -264,6 +274,34 @@ export class ClipStore implements CacheListener {
     return this.#state.contents.read(keyOf(sha256))
   }
 
+  /** Counts a miss of a skill that lists the clip. */
+  missed(skill: string): void {
+    this.#state.cache.missed(skill)
+  }
+
+  /** A clip that has expired and is still there; it may be served while it is renewed. @param withinMs since when at most */
+  stale(id: string, withinMs: number): OpenClip | null {
+    const clip = this.peek(id)
+    if (clip?.expiresInMs == null || clip.expiresInMs > 0 || clip.expiresInMs < -withinMs) return null
+    const reading = this.#state.contents.read(clip.content.key)
+    return reading === null ? null : { ...reading, clip }
+  }
+
+  /** Its life begins anew. */
+  renew(id: string): Promise<void> {
+    return this.#oneByOne(async () => {
+      const clip = this.peek(id)
+      if (clip === null) return
+      const { skill, language, pinned, listed, content } = clip
+      await this.#put(
+        content.key,
+        { id, skill, language, pinned, listed, audio: content.audio, ttlMs: null },
+        null,
+        content.bytes,
+      )
+    })
+  }
+
   /** Nothing is counted. */
   peek(id: string): StoredClip | null {
     const { cache, contents, clips, age } = this.#state
@@ -384,11 +422,11 @@ export class ClipStore implements CacheListener {
     })
   }
 
-  /** Forgets what has expired, remembers what was used. */
-  tidy(): Promise<void> {
+  /** Forgets what expired more than that ago, remembers what was used. */
+  tidy(staleMs = 0): Promise<void> {
     return this.#oneByOne(async () => {
       const { cache, clips, age } = this.#state
-      cache.expire(age.nowMs(), Number.MAX_SAFE_INTEGER)
+      cache.expire(Math.max(0, age.nowMs() - staleMs), Number.MAX_SAFE_INTEGER)
       const records: IndexRecord[] = []
       for (const id of this.#used) {
         const entry = cache.peek(id)
@@ -406,6 +444,10 @@ export class ClipStore implements CacheListener {
   figures(): { readonly now: CacheStats; readonly life: Figures } {
     const now = this.#state.cache.stats()
     return { now, life: figuresNow(this.#state.figures, now) }
+  }
+
+  skillFigures(): Iterable<SkillEntry> {
+    return this.#state.cache.skills()
   }
 
   /** Bytes that came over the network. */

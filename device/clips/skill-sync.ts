@@ -21,7 +21,7 @@ import type { KeyRing, Verify } from '../../keys/public-key.ts'
 import { fetchRange } from '../download/range-fetch.ts'
 import type { TransferFault } from '../download/transfer-fault.ts'
 import type { Catalog } from './catalog.ts'
-import type { ClipStore } from './clip-store.ts'
+import { type ClipStore, keyOf } from './clip-store.ts'
 import { turns } from './turns.ts'
 
 export interface SyncPorts {
@@ -154,7 +154,7 @@ export class SkillSync {
       if (clip.skill !== skill) continue
       const now = listed.get(clip.id)
       // What was made on the device stays while the list does not say otherwise.
-      if (now === undefined ? clip.listed : now.sha256 !== clip.sha256) drop.push(clip.id)
+      if (now === undefined ? clip.listed : keyOf(now.sha256) !== clip.content.key) drop.push(clip.id)
     }
     await this.#store.applySkill(skill, seq, drop)
     for (const clip of clips) this.#host.wanted(skill, clip)
