@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { listEntry } from '../../audio/list-entry.ts'
-import { raise } from '../../core/errors.ts'
+import { EverbootError, raise } from '../../core/errors.ts'
 import { hex } from '../../core/units.ts'
 import type { ListedClip } from '../../core/wire/skills.ts'
 import type { Catalog } from './catalog.ts'
@@ -19,6 +19,8 @@ export interface ClipUplink {
   /** @returns false when the hub does not believe it. @param proof hex of SHA-256(challenge ‖ content) */
   claim(sha256: string, clip: string, challenge: string, proof: string): Promise<boolean>
   upload(sha256: string, clip: string, content: Uint8Array): Promise<void>
+  /** Ids of the clips that the hub keeps for this device. */
+  own(): Promise<readonly string[]>
   /** The hub may forget it. */
   drop(clip: string): Promise<void>
 }
@@ -63,12 +65,22 @@ export class Sharing {
     return sent
   }
 
-  /** It is not to be had from the hub any more either. */
+  /** The clip is not to come back from the hub; the hub hears of it now, or by `settle`. */
   async forget(id: string): Promise<void> {
     const found = this.#catalog.find(id)
     if (found === null || !isOwnList(found.skill)) return
     await this.#list(skillOfList(found.skill), (clips) => clips.filter((it) => it.id !== id))
-    await this.#uplink.drop(id)
+    await this.#uplink.drop(id).catch((caught: unknown) => {
+      if (!(caught instanceof EverbootError)) throw caught
+    })
+  }
+
+  /** The hub can be reached: it forgets what was forgotten here meanwhile. */
+  async settle(): Promise<void> {
+    for (const id of await this.#uplink.own()) {
+      const found = this.#catalog.find(id)
+      if (found === null || !isOwnList(found.skill)) await this.#uplink.drop(id)
+    }
   }
 
   async #give(sha256: string, id: string, content: Uint8Array): Promise<number> {
