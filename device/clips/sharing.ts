@@ -8,8 +8,7 @@ import { createHash } from 'node:crypto'
 import { listEntry } from '../../audio/list-entry.ts'
 import { EverbootError, raise } from '../../core/errors.ts'
 import { hex } from '../../core/units.ts'
-import type { ListedClip } from '../../core/wire/skills.ts'
-import type { Catalog } from './catalog.ts'
+import type { Catalog, SkillList } from './catalog.ts'
 import type { ClipStore, StoredClip } from './clip-store.ts'
 
 /** The hub, as a device that has something to store there sees it. Every call may throw a coded network fault. */
@@ -19,8 +18,6 @@ export interface ClipUplink {
   /** @returns false when the hub does not believe it. @param proof hex of SHA-256(challenge ‖ content) */
   claim(sha256: string, clip: string, challenge: string, proof: string): Promise<boolean>
   upload(sha256: string, clip: string, content: Uint8Array): Promise<void>
-  /** Ids of the clips that the hub keeps for this device. */
-  own(): Promise<readonly string[]>
   /** The hub may forget it. */
   drop(clip: string): Promise<void>
 }
@@ -57,10 +54,11 @@ export class Sharing {
     const sha256 = hex(Buffer.from(clip.content.key, 'latin1'))
     const sent = await this.#give(sha256, id, content)
     const { audio } = clip.content
-    await this.#list(clip.skill, (clips) => [
-      ...clips.filter((it) => it.id !== id),
-      listEntry(id, content, audio, { language: clip.language, pinned: clip.pinned }),
-    ])
+    const entry = listEntry(id, content, audio, { language: clip.language, pinned: clip.pinned })
+    await this.#list(clip.skill, ({ clips, forgotten }) => ({
+      clips: [...clips.filter((it) => it.id !== id), entry],
+      forgotten: forgotten?.filter((it) => it !== id),
+    }))
     await this.#store.markShared(id)
     return sent
   }
@@ -69,18 +67,29 @@ export class Sharing {
   async forget(id: string): Promise<void> {
     const found = this.#catalog.find(id)
     if (found === null || !isOwnList(found.skill)) return
-    await this.#list(skillOfList(found.skill), (clips) => clips.filter((it) => it.id !== id))
-    await this.#uplink.drop(id).catch((caught: unknown) => {
+    const skill = skillOfList(found.skill)
+    await this.#list(skill, ({ clips, forgotten = [] }) => ({
+      clips: clips.filter((it) => it.id !== id),
+      forgotten: [...forgotten, id],
+    }))
+    await this.#tell(skill, [id]).catch((caught: unknown) => {
       if (!(caught instanceof EverbootError)) throw caught
     })
   }
 
-  /** The hub can be reached: it forgets what was forgotten here meanwhile. */
+  /** The hub can be reached: it hears what was forgotten here meanwhile. */
   async settle(): Promise<void> {
-    for (const id of await this.#uplink.own()) {
-      const found = this.#catalog.find(id)
-      if (found === null || !isOwnList(found.skill)) await this.#uplink.drop(id)
+    for (const { skill, forgotten = [] } of [...this.#catalog.skills()]) {
+      if (isOwnList(skill) && forgotten.length > 0) await this.#tell(skillOfList(skill), forgotten)
     }
+  }
+
+  async #tell(skill: string, forgotten: readonly string[]): Promise<void> {
+    for (const id of forgotten) await this.#uplink.drop(id)
+    await this.#list(skill, (own) => ({
+      clips: own.clips,
+      forgotten: own.forgotten?.filter((it) => !forgotten.includes(it)),
+    }))
   }
 
   async #give(sha256: string, id: string, content: Uint8Array): Promise<number> {
@@ -99,10 +108,12 @@ export class Sharing {
     return bytes ?? raise('EB-CLIP-DAMAGED', `clip ${clip.id} cannot be read`)
   }
 
-  async #list(skill: string, change: (clips: readonly ListedClip[]) => readonly ListedClip[]): Promise<void> {
+  async #list(skill: string, change: (own: Own) => Own): Promise<void> {
     const name = ownMark + skill
     const before = this.#catalog.get(name)
-    const clips = change(before?.clips ?? [])
-    await this.#catalog.keep({ skill: name, seq: (before?.seq ?? 0) + 1, version: 'own', clips })
+    const own = change(before ?? { clips: [] })
+    await this.#catalog.keep({ skill: name, seq: (before?.seq ?? 0) + 1, version: 'own', ...own })
   }
 }
+
+type Own = Pick<SkillList, 'clips' | 'forgotten'>

@@ -18,7 +18,6 @@ const haveAnswer = v.object({
   have: v.array(v.object({ sha256: v.string(), challenge: v.string() })),
   missing: v.array(v.string()),
 })
-const ownAnswer = v.object({ clips: v.array(v.object({ clip: v.string() })) })
 const nothing = new Uint8Array(0)
 const refusal = v.object({ error: v.object({ code: v.string(), what: v.string() }) })
 
@@ -52,12 +51,6 @@ export function hubUplink(options: HttpFetchOptions): ClipUplink {
     async upload(sha256, clip, content) {
       const path = `/clips/${sha256}?clip=${encodeURIComponent(clip)}`
       await call('PUT', path, content, 'application/octet-stream')
-    },
-    async own() {
-      const { document } = await call('GET', '/clips/own', nothing, 'application/json')
-      const parsed = v.safeParse(ownAnswer, document)
-      if (!parsed.success) throw new EverbootError(fault('EB-MESSAGE', 'the hub does not say what it keeps'))
-      return parsed.output.clips.map((it) => it.clip)
     },
     async drop(clip) {
       await call('DELETE', `/clips/own/${encodeURIComponent(clip)}`, nothing, 'application/json')
