@@ -16,7 +16,6 @@ const footerBytes = 2
 
 interface Stream {
   readonly sampleRate: number
-  readonly channels: number
   readonly samples: number
   /** Where the sound begins. */
   readonly soundAt: number
@@ -42,7 +41,6 @@ export const walkFlac: Walk = (bytes, start) => {
   return ok({
     format: 'flac',
     sampleRate: stream.sampleRate,
-    channels: stream.channels,
     samples: stream.samples,
     soundBytes: bytes.length - stream.soundAt,
     statesBitRate: false,
@@ -71,7 +69,6 @@ function readMetadata(bytes: Buffer, start: number): Result<Stream, string> {
   if (samples === 0) return fail('it does not say how long it is')
   return ok({
     sampleRate: Number(info >> 44n),
-    channels: Number((info >> 41n) & 7n) + 1,
     samples,
     soundAt: at,
   })

@@ -5,6 +5,7 @@ import { describe, expect, it, test } from 'vitest'
 import { readAudio } from '../../audio/read-audio.ts'
 import { audioLimits, clipLimits } from '../../core/clip-limits.ts'
 import { audioSchema } from '../../core/wire/skills.ts'
+import { flacOf, toneSamples } from '../../demo/sound.ts'
 import { known, pageOf, pagesOf, riff, sample, waveFormat } from './samples.ts'
 
 const names = Object.keys(known)
@@ -45,6 +46,21 @@ describe('a sound file is what its bytes say', () => {
       )
     }
     expect(await outcome(Buffer.concat([tag, sample('small.flac')]))).toEqual(known['small.flac'])
+  })
+
+  it('with a tag that has a foot', async () => {
+    const tag = Buffer.alloc(10 + 5 + 10)
+    tag.set([0x49, 0x44, 0x33, 4, 0, 0x10, 0, 0, 0, 5])
+    tag.set([0x33, 0x44, 0x49, 4, 0, 0x10, 0, 0, 0, 5], 15)
+    expect(await outcome(Buffer.concat([tag, sample('tagged.mp3')]))).toEqual(known['tagged.mp3'])
+  })
+
+  it('up to the longest that a clip may be', async () => {
+    const frame = sample('plain.mp3').subarray(0, 72)
+    const frames = (count: number): Buffer => Buffer.alloc(count * frame.length, frame)
+    const most = clipLimits.durationMsMax / 72
+    expect(await outcome(frames(most))).toMatchObject({ durationMs: clipLimits.durationMsMax })
+    expect(await outcome(frames(most + 1))).toEqual(refusal('it lasts 14400072 ms, limit 14400000'))
   })
 
   it('with all sorts of chunks beside the sound, and a last byte that is left out', async () => {
@@ -142,6 +158,9 @@ describe('is refused:', () => {
     expect(await outcome(claims(25, 1_081))).toEqual(refusal('1081 bytes, and they have 1080'))
     const mixed = Buffer.concat([sample('plain.mp3'), sample('tagged.mp3')])
     expect(await outcome(mixed)).toEqual(refusal('frame 7 is of another kind than the first'))
+    const stereo = sample('plain.mp3')
+    stereo.writeUInt8(stereo.readUInt8(3 * 72 + 3) & 0x3f, 3 * 72 + 3)
+    expect(await outcome(stereo)).toEqual(refusal('frame 3 is of another kind than the first'))
     const followed = Buffer.concat([sample('plain.mp3'), second])
     expect(await outcome(followed)).toEqual(refusal('no frame begins at byte 504, after 7 of them'))
   })
@@ -161,6 +180,30 @@ describe('is refused:', () => {
     expect(await outcome(claims(1_600))).toEqual(known['small.flac'])
     expect(await outcome(claims(1_601))).toEqual(refusal('says that it has 1601 samples, and has 1600'))
     expect(await outcome(claims(0))).toEqual(refusal('does not say how long it is'))
+  })
+
+  test('a flac whose frames are in another order, or that says too much', async () => {
+    const file = Buffer.from(flacOf(toneSamples({ number: 1, durationMs: 1_500, sampleRate: 8_000 }), 8_000))
+    expect(await outcome(file)).toMatchObject({ durationMs: 1_500 })
+    const starts = [0, 1, 2].map((it) => file.indexOf(Buffer.from([0xff, 0xf8, 0x70, 8, it])))
+    const [first = 0, next = 0, third = 0] = starts
+    const frames = [file.subarray(first, next), file.subarray(next, third), file.subarray(third)]
+    const order = (...at: number[]): Buffer =>
+      Buffer.concat([file.subarray(0, first), ...at.map((it) => frames[it] ?? file)])
+    expect(order(0, 1, 2).equals(file)).toBe(true)
+    expect(await outcome(order(1, 0, 2))).toEqual(refusal('frame 0 is damaged or missing'))
+    expect(await outcome(order(0, 0, 2))).toEqual(refusal('frame 1 is damaged or missing'))
+    expect(await outcome(order(0, 2))).toEqual(refusal('frame 1 is damaged or missing'))
+    const blocks = (count: number): Buffer =>
+      Buffer.concat([
+        Buffer.from('fLaC\0', 'latin1'),
+        file.subarray(5, first),
+        Buffer.alloc(count * 4, Buffer.from([1, 0, 0, 0])),
+        Buffer.from([0x81, 0, 0, 0]),
+        file.subarray(first),
+      ])
+    expect(await outcome(blocks(20))).toMatchObject({ durationMs: 1_500 })
+    expect(await outcome(blocks(audioLimits.partsMax))).toEqual(refusal('too much'))
   })
 
   test('an ogg that claims another length, or whose pages are not one stream', async () => {
@@ -186,6 +229,52 @@ describe('is refused:', () => {
       return [pageOf(index === last ? { ...it, sequence: 2, granule: skipped } : it)]
     })
     expect(await outcome(Buffer.concat(short))).toEqual(refusal('it lasts no time'))
+  })
+
+  test('an ogg of which a packet is torn, damaged or too long for a header', async () => {
+    const [head, tags] = pagesOf(sample('opus.ogg'))
+    if (head === undefined || tags === undefined) expect.fail('the sample has no headers')
+    const { serial } = head
+    const opus = (lacing: readonly number[], body: Uint8Array, title = 0): Buffer => {
+      const headers = [pageOf(head), ...packetPages(serial, Buffer.concat([tags.body, Buffer.alloc(title)]))]
+      const sequence = headers.length
+      return Buffer.concat([
+        ...headers,
+        pageOf({ flags: 4, granule: 2_880n, serial, sequence, lacing, body }),
+      ])
+    }
+    // Three frames of 20 ms each in one packet, as its second byte says.
+    const three = Uint8Array.of(0x9b, 3, 0)
+    expect(await outcome(opus([3], three))).toMatchObject({ format: 'ogg', sampleRate: 48_000 })
+    expect(await outcome(opus([3], Uint8Array.of(0x9b, 0, 0)))).toEqual(refusal('a packet is damaged'))
+    expect(await outcome(opus([3], Uint8Array.of(0x9b, 63, 0)))).toEqual(refusal('a packet is damaged'))
+    expect(await outcome(opus([0, 3], three))).toEqual(refusal('a packet is damaged'))
+    expect(await outcome(opus([3, 255], Buffer.alloc(258, three)))).toEqual(
+      refusal('its last packet is torn'),
+    )
+    expect(await outcome(opus([3], three, 500_000))).toMatchObject({ format: 'ogg' })
+    expect(await outcome(opus([3], three, audioLimits.headerBytesMax))).toEqual(refusal('too much'))
+  })
+
+  test('a Vorbis stream that claims more than its packets can hold', async () => {
+    const [head] = pagesOf(sample('vorbis.ogg'))
+    if (head === undefined) expect.fail('the sample has no headers')
+    const { serial } = head
+    const lines = Buffer.alloc(16)
+    lines.write('\x03vorbis', 'latin1')
+    const body = Buffer.concat([lines, Buffer.from('\x05vorbis', 'latin1')])
+    const headers = pageOf({ flags: 0, granule: 0n, serial, sequence: 1, lacing: [16, 7], body })
+    const longest = 2n ** BigInt((head.body[28] ?? 0) >>> 4) / 2n
+    const vorbis = (granule: bigint): Buffer => {
+      const sound = { lacing: [1, 1, 1], body: Buffer.alloc(3) }
+      return Buffer.concat([
+        pageOf(head),
+        headers,
+        pageOf({ flags: 4, granule, serial, sequence: 2, ...sound }),
+      ])
+    }
+    expect(await outcome(vorbis(2n * longest))).toMatchObject({ format: 'ogg', sampleRate: 8_000 })
+    expect(await outcome(vorbis(2n * longest + 1n))).toEqual(refusal('its packets hold'))
   })
 
   test('a Vorbis stream with an absurd bit rate or length', async () => {
@@ -254,6 +343,21 @@ describe('damage', () => {
     )
   })
 })
+
+/** The pages from 1 on that one packet takes. */
+function packetPages(serial: number, packet: Buffer): readonly Buffer[] {
+  const room = 255 * 255
+  const bodies = Array.from({ length: Math.floor(packet.length / room) + 1 }, (_, index) =>
+    packet.subarray(index * room, (index + 1) * room),
+  )
+  return bodies.map((body, index) => {
+    const full = Array.from({ length: Math.floor(body.length / 255) }, () => 255)
+    const end = index === bodies.length - 1
+    const lacing = end ? [...full, body.length % 255] : full
+    const granule = end ? 0n : 2n ** 64n - 1n
+    return pageOf({ flags: index === 0 ? 0 : 1, granule, serial, sequence: index + 1, lacing, body })
+  })
+}
 
 async function expectHarmless(bytes: Uint8Array): Promise<void> {
   const read = await readAudio(bytes, 'clip')
