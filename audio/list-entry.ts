@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { clipLimits } from '../core/clip-limits.ts'
 import { raise } from '../core/errors.ts'
 import { type Digest, isDigest } from '../core/units.ts'
-import { type Audio, type ListedClip } from '../core/wire/skills.ts'
+import type { Audio, ListedClip } from '../core/wire/skills.ts'
 
 const hashBytes = 32
 
