@@ -94,6 +94,10 @@ export const servingLimits = {
   pressurePercent: 10,
   pressureUse: 0.9,
   telemetryMs: minutes(1),
+  /** A cache that could not be opened is tried again. */
+  reopenMs: seconds(30),
+  /** What clips give way when the agent's own files find the partition full, at least. */
+  yieldBytes: MiB,
 } as const
 
 /** Clips at the hub. */
