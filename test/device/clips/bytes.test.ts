@@ -5,7 +5,8 @@ import { ByteReader, ByteWriter } from '../../../device/clips/bytes.ts'
 
 type Field =
   | { readonly kind: 'u8' | 'u32' | 'f64'; readonly value: number }
-  | { readonly kind: 'text' | 'raw'; readonly value: string }
+  | { readonly kind: 'text'; readonly value: string }
+  | { readonly kind: 'raw'; readonly value: string }
 
 const latin1 = (maxLength: number) =>
   fc.uint8Array({ maxLength }).map((bytes) => Buffer.from(bytes).toString('latin1'))
@@ -20,9 +21,16 @@ const field: fc.Arbitrary<Field> = fc.oneof(
   fc.record({ kind: fc.constant('raw' as const), value: latin1(3_000) }),
 )
 
+const numbers = {
+  u8: (to: ByteWriter, value: number) => to.u8(value),
+  u32: (to: ByteWriter, value: number) => to.u32(value),
+  f64: (to: ByteWriter, value: number) => to.f64(value),
+}
+
 function write(to: ByteWriter, it: Field): void {
-  if (it.kind === 'text' || it.kind === 'raw') to[it.kind](it.value)
-  else to[it.kind](it.value)
+  if (it.kind === 'text') to.text(it.value)
+  else if (it.kind === 'raw') to.raw(it.value)
+  else numbers[it.kind](to, it.value)
 }
 
 function read(from: ByteReader, it: Field): number | string {

@@ -17,8 +17,9 @@ import {
   openClipService,
   type Playable,
 } from '../../../device/clips/clip-service.ts'
-import type { ClipStore, Description, Placed } from '../../../device/clips/clip-store.ts'
+import type { ClipStore } from '../../../device/clips/clip-store.ts'
 import { type OpenedStore, openClipStore } from '../../../device/clips/recovery.ts'
+import type { Description, Placed } from '../../../device/clips/store-types.ts'
 import { signEnvelope } from '../../../keys/envelope.ts'
 import type { KeySigner } from '../../../keys/signer.ts'
 import { verifyEd25519 } from '../../../keys/verify-node.ts'
