@@ -1,0 +1,96 @@
+/**
+ * Contents on their way in: each in a file of its own until its hash is known.
+ * Promise: a file that is handed on has the length and SHA-256 that were named and is on the medium; of anything
+ * else nothing is left, at the latest after the next start.
+ * Leaves to others: where contents stay (directory.ts, bucket.ts).
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { type FileHandle, open, readdir, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EverbootError, raise } from '../../../core/errors.ts'
+import { bytesText, type Digest } from '../../../core/units.ts'
+import { ensureDirectory } from '../../adapters/files.ts'
+import type { Receiving } from '../content-store.ts'
+import { fileFault } from './file-fault.ts'
+
+/** @param directory is emptied; nobody else may use it. @throws EverbootError EB-FILE */
+export async function openIncoming(directory: string): Promise<Receiving> {
+  await ensureDirectory(directory)
+  for (const name of await readdir(directory))
+    await rm(join(directory, name), { recursive: true, force: true })
+  return {
+    async receive(body, sha256, bytes) {
+      await checkRoom(directory, bytes)
+      const path = join(directory, randomBytes(16).toString('hex'))
+      const discard = (): Promise<void> => rm(path, { force: true })
+      try {
+        await fill(path, body, sha256, bytes)
+      } catch (caught) {
+        await discard()
+        throw caught instanceof EverbootError ? caught : fileFault(caught, path)
+      }
+      return { path, sha256, bytes, discard }
+    },
+  }
+}
+
+async function fill(
+  path: string,
+  body: AsyncIterable<Uint8Array>,
+  sha256: Digest,
+  bytes: number,
+): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    const found = await write(file, body, bytes)
+    if (found !== sha256) {
+      raise('EB-BLOB', `what came has SHA-256 ${found}, not ${sha256}`, {
+        todo: 'read the clip anew, then retry',
+      })
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** @returns the SHA-256 in hex of all that came, which is as long as was said */
+async function write(file: FileHandle, body: AsyncIterable<Uint8Array>, bytes: number): Promise<string> {
+  const hash = createHash('sha256')
+  let taken = 0
+  for await (const part of arriving(body, () => `${taken} of ${bytes} bytes`)) {
+    taken += part.length
+    if (taken > bytes) break
+    hash.update(part)
+    for (let done = 0; done < part.length; ) {
+      done += (await file.write(part, done, part.length - done)).bytesWritten
+    }
+  }
+  if (taken === bytes) return hash.digest('hex')
+  return raise(
+    'EB-BLOB',
+    `the clip ${taken > bytes ? 'is longer than' : `ended after ${taken} of`} ${bytes} bytes`,
+  )
+}
+
+/** What the sender does wrong, apart from what the disk does. */
+async function* arriving(
+  body: AsyncIterable<Uint8Array>,
+  sofar: () => string,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* body
+  } catch (cause) {
+    raise('EB-BLOB', `the upload ended after ${sofar()}`, { cause, todo: 'send it again' })
+  }
+}
+
+async function checkRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory)
+  const room = bavail * bsize
+  if (bytes <= room) return
+  raise(
+    'EB-DISK-FULL',
+    `a clip of ${bytesText(bytes)} does not fit the disk of the hub, which has ${bytesText(room)}`,
+  )
+}
