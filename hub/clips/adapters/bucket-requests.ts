@@ -45,7 +45,8 @@ export interface BucketClient {
 
 const emptySha256 = createHash('sha256').digest('hex')
 
-export function bucketClient(bucket: Bucket): BucketClient {
+/** @param deadlineMs for each wait: for an answer, for the bucket to take the next bytes */
+export function bucketClient(bucket: Bucket, deadlineMs: number): BucketClient {
   const secure = bucket.endpoint.startsWith('https:')
   const settings = { keepAlive: true, maxSockets: hubClipLimits.objectConnections }
   const agent = secure ? new HttpsAgent(settings) : new HttpAgent(settings)
@@ -53,7 +54,7 @@ export function bucketClient(bucket: Bucket): BucketClient {
   const attempt = async (request: BucketRequest): Promise<IncomingMessage> => {
     const { url, headers } = await signed(bucket, request)
     const options = { method: request.method, headers, agent, signal: stopping.signal }
-    return answerTo(secure ? httpsRequest(url, options) : httpRequest(url, options), request)
+    return answerTo(secure ? httpsRequest(url, options) : httpRequest(url, options), request, deadlineMs)
   }
   return {
     async ask(request) {
@@ -80,8 +81,11 @@ export async function bucketFault(
   bucket: Bucket,
   { method, key }: BucketRequest,
   answer: IncomingMessage,
+  deadlineMs: number,
 ): Promise<EverbootError> {
-  const text = await textOf(answer)
+  // What came with a good status is no explanation.
+  const text = (answer.statusCode ?? 0) < 300 ? '' : await textOf(answer, deadlineMs)
+  answer.destroy()
   const [, code] = /<Code>([A-Za-z0-9.]{1,64})<\/Code>/.exec(text) ?? []
   const place = `${bucket.endpoint}/${bucket.name}`
   const what = `${method} ${key} at ${place}: status ${answer.statusCode}${code === undefined ? '' : `, ${code}`}`
@@ -89,10 +93,10 @@ export async function bucketFault(
 }
 
 /** The start of a body, as text. */
-export async function textOf(answer: IncomingMessage): Promise<string> {
+export async function textOf(answer: IncomingMessage, deadlineMs: number): Promise<string> {
   const parts: Buffer[] = []
   let bytes = 0
-  const timer = setTimeout(() => answer.destroy(), hubClipLimits.objectMs)
+  const timer = setTimeout(() => answer.destroy(), deadlineMs)
   try {
     for await (const part of answer) {
       parts.push(part as Buffer)
@@ -129,10 +133,14 @@ async function signed(
 }
 
 /** The deadline starts anew whenever the bucket takes more of a body. */
-function answerTo(request: ClientRequest, { body }: BucketRequest): Promise<IncomingMessage> {
+function answerTo(
+  request: ClientRequest,
+  { body }: BucketRequest,
+  deadlineMs: number,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const late = new Error(`no answer in ${hubClipLimits.objectMs / 1000} s`)
-    const timer = setTimeout(() => request.destroy(late), hubClipLimits.objectMs)
+    const late = new Error(`no answer in ${deadlineMs / 1000} s`)
+    const timer = setTimeout(() => request.destroy(late), deadlineMs)
     const failed = (cause: Error): void => {
       clearTimeout(timer)
       reject(request.reusedSocket && codeOf(cause) === 'ECONNRESET' ? new StaleConnection(cause) : cause)

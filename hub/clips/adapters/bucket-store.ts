@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { hubClipLimits } from '../../../core/clip-limits.ts'
-import { EverbootError, fault, raise } from '../../../core/errors.ts'
+import { type EverbootError, raise } from '../../../core/errors.ts'
 import { codeOf } from '../../adapters/files.ts'
 import type { Bucket } from '../bucket.ts'
 import type { ByteStream, ContentStore } from '../content-store.ts'
@@ -18,14 +18,16 @@ export interface BucketStore extends ContentStore {
   check(): Promise<void>
 }
 
-/** Asks nothing yet. */
-export function openBucketStore(bucket: Bucket): BucketStore {
-  const client = bucketClient(bucket)
+/** Asks nothing yet. @param deadlineMs for each wait for the bucket */
+export function openBucketStore(bucket: Bucket, deadlineMs: number = hubClipLimits.objectMs): BucketStore {
+  const client = bucketClient(bucket, deadlineMs)
+  const faultOf = (request: BucketRequest, answer: IncomingMessage): Promise<EverbootError> =>
+    bucketFault(bucket, request, answer, deadlineMs)
   const place = (key: string): string => `${key} in bucket ${bucket.name}`
   const done = async (request: BucketRequest, good: readonly number[]): Promise<void> => {
     const answer = await client.ask(request)
-    if (!good.includes(answer.statusCode ?? 0)) throw await bucketFault(bucket, request, answer)
-    await textOf(answer)
+    if (!good.includes(answer.statusCode ?? 0)) throw await faultOf(request, answer)
+    await textOf(answer, deadlineMs)
   }
   const put = (key: string, body: BucketBody): Promise<void> =>
     done({ method: 'PUT', key, body, headers: { 'content-type': 'application/octet-stream' } }, [200])
@@ -38,8 +40,13 @@ export function openBucketStore(bucket: Bucket): BucketStore {
     }
     const answer = await client.ask(request)
     const { statusCode, headers } = answer
-    if (statusCode === 404) return missing(bucket, request, answer)
-    if (statusCode !== (whole ? 200 : 206)) throw await bucketFault(bucket, request, answer)
+    if (statusCode === 404) {
+      // A bucket that is not there says 404 as well, or a proxy: then nothing is known of the object.
+      const text = await textOf(answer, deadlineMs)
+      if (text.includes('<Code>NoSuchKey</Code>')) return null
+      raise('EB-BUCKET', `there is no ${place(sha256)} at ${bucket.endpoint}, nor such a bucket`)
+    }
+    if (statusCode !== (whole ? 200 : 206)) throw await faultOf(request, answer)
     const range = whole ? undefined : `bytes ${start}-${endExclusive - 1}/${bytes}`
     const length = String(endExclusive - start)
     if (headers['content-length'] !== length || headers['content-range'] !== range) {
@@ -47,7 +54,7 @@ export function openBucketStore(bucket: Bucket): BucketStore {
       const said = `${headers['content-length']} bytes, range ${headers['content-range'] ?? 'none'}`
       raise('EB-BUCKET', `${place(sha256)}: ${said}; ${length} bytes, range ${range ?? 'none'} asked for`)
     }
-    return streamOf(answer, place(sha256), endExclusive - start)
+    return streamOf(answer, place(sha256), endExclusive - start, deadlineMs)
   }
   return {
     put: ({ path, sha256, bytes }) => put(sha256, { content: { path }, bytes, sha256 }),
@@ -55,13 +62,12 @@ export function openBucketStore(bucket: Bucket): BucketStore {
     async size(sha256) {
       const request: BucketRequest = { method: 'HEAD', key: sha256 }
       const answer = await client.ask(request)
-      if (answer.statusCode !== 200 && answer.statusCode !== 404)
-        throw await bucketFault(bucket, request, answer)
+      if (answer.statusCode !== 200 && answer.statusCode !== 404) throw await faultOf(request, answer)
       answer.resume()
       if (answer.statusCode === 404) return null
       return Number(answer.headers['content-length'] ?? Number.NaN)
     },
-    remove: (sha256) => done({ method: 'DELETE', key: sha256 }, [200, 204, 404]),
+    remove: (sha256) => done({ method: 'DELETE', key: sha256 }, [200, 204]),
     check: () => put(checkKey, { content: checkBytes, bytes: checkBytes.length, sha256: checkSha256 }),
     close: () => client.close(),
   }
@@ -71,22 +77,14 @@ const checkKey = 'everboot-hub'
 const checkBytes = Buffer.from('Clips of an Everboot hub lie beside this object.\n')
 const checkSha256 = createHash('sha256').update(checkBytes).digest('hex')
 
-/** A bucket that is not there says 404 as well: then nothing is known of its objects. */
-async function missing(bucket: Bucket, request: BucketRequest, answer: IncomingMessage): Promise<null> {
-  const text = await textOf(answer)
-  if (!text.includes('<Code>NoSuchBucket</Code>')) return null
-  const what = `${request.method} ${request.key}: there is no bucket ${bucket.name} at ${bucket.endpoint}`
-  throw new EverbootError(fault('EB-BUCKET', what))
-}
-
-function streamOf(answer: IncomingMessage, place: string, bytes: number): ByteStream {
+function streamOf(answer: IncomingMessage, place: string, bytes: number, deadlineMs: number): ByteStream {
   const parts = answer[Symbol.asyncIterator]()
   let taken = 0
   return {
     async read() {
       const timer = setTimeout(
-        () => answer.destroy(new Error(`nothing came for ${hubClipLimits.objectMs / 1000} s`)),
-        hubClipLimits.objectMs,
+        () => answer.destroy(new Error(`nothing came for ${deadlineMs / 1000} s`)),
+        deadlineMs,
       )
       try {
         const next = await parts.next()

@@ -1,0 +1,417 @@
+/**
+ * The keeper of contents over a store in memory that fails, waits and forgets when told to: what comes back while
+ * it is removed stays, what fails leaves nothing.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { hubClipLimits } from '../../../core/clip-limits.ts'
+import { EverbootError, fault } from '../../../core/errors.ts'
+import type { LogEvent } from '../../../core/ports.ts'
+import type { Digest } from '../../../core/units.ts'
+import { createChallenges } from '../../../hub/clips/challenges.ts'
+import type { ContentStore, Receiving } from '../../../hub/clips/content-store.ts'
+import { createKeeper } from '../../../hub/clips/keeper.ts'
+import { createHubCore } from '../../../hub/core/core.ts'
+import { emptyTables, memoryStore } from '../../../proof/hub-store.ts'
+import { addDevice } from '../fixtures.ts'
+import { contentOf, only } from './contents.ts'
+
+const settle = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Objects in memory; each call waits at its gate when there is one. */
+function memoryContents(received: Map<string, Buffer>) {
+  const objects = new Map<string, Buffer>()
+  const log: string[] = []
+  const gates: { put: Promise<void> | null; remove: Promise<void> | null; fail: string | null } = {
+    put: null,
+    remove: null,
+    fail: null,
+  }
+  const failing = (what: string): void => {
+    if (gates.fail === what) throw new EverbootError(fault('EB-BUCKET', `${what} fails`))
+  }
+  const store: ContentStore = {
+    async put({ path, sha256 }) {
+      await gates.put
+      failing('put')
+      log.push(`put ${sha256.slice(0, 4)}`)
+      objects.set(sha256, received.get(path) ?? Buffer.alloc(0))
+    },
+    async open(sha256, bytes, start, endExclusive) {
+      const object = objects.get(sha256)
+      if (object === undefined || object.length !== bytes) return null
+      let at = start
+      return {
+        async read() {
+          if (at >= endExclusive) return null
+          const part = object.subarray(at, Math.min(at + 3, endExclusive))
+          at += part.length
+          return part
+        },
+        close: async () => void log.push('close'),
+      }
+    },
+    size: async (sha256) => objects.get(sha256)?.length ?? null,
+    async remove(sha256) {
+      await gates.remove
+      failing('remove')
+      log.push(`remove ${sha256.slice(0, 4)}`)
+      objects.delete(sha256)
+    },
+    close: () => undefined,
+  }
+  return { store, objects, log, gates }
+}
+
+/** Takes anything, and says afterwards that it has that hash. */
+function memoryReceiving(received: Map<string, Buffer>): Receiving {
+  let count = 0
+  return {
+    async receive(body, sha256, bytes) {
+      const parts: Uint8Array[] = []
+      for await (const part of body) parts.push(part)
+      count += 1
+      const path = `received ${count}`
+      received.set(path, Buffer.concat(parts))
+      return { path, sha256, bytes, discard: async () => void received.delete(path) }
+    },
+  }
+}
+
+async function world(tables = emptyTables(), kept = new Map<string, Buffer>()) {
+  const received = new Map<string, Buffer>()
+  const contents = memoryContents(received)
+  for (const [sha256, bytes] of kept) contents.objects.set(sha256, bytes)
+  const store = memoryStore(tables)
+  const events: LogEvent[] = []
+  const clock = { nowMs: 1_000, wallMs: () => clock.nowMs }
+  const log = { emit: (it: LogEvent) => void events.push(it) }
+  const fatal = (): void => undefined
+  const outlet = { publish: async () => undefined, cut: () => undefined }
+  const core = createHubCore(
+    { store, clock, events: log, outlet, fatal, dropContent: (it) => keeper.drop(it) },
+    await store.load(),
+  )
+  const challenges = createChallenges({ bytes: (count) => randomBytes(count) }, clock)
+  const keeper = createKeeper({
+    core,
+    store: contents.store,
+    receiving: memoryReceiving(received),
+    challenges,
+    clock,
+    events: log,
+  })
+  for (const id of ['dev1', 'dev2'])
+    if (tables.devices.get(id) === undefined) await core.handle(addDevice(id))
+  const take = (bytes: Buffer, owner: [string, string] | null = null) => {
+    const { sha256 } = contentOf(bytes)
+    return keeper.take(
+      only(bytes),
+      { sha256, bytes: bytes.length },
+      owner && { device: owner[0], clip: owner[1] },
+    )
+  }
+  const forget = (device: string, clip: string) =>
+    core.handle({ kind: 'forget-clip', owner: { device, clip }, atMs: 1 })
+  const claim = (
+    device: string,
+    clip: string,
+    bytes: Buffer,
+    over: { challenge?: string; proof?: Buffer } = {},
+  ) => {
+    const { sha256 } = contentOf(bytes)
+    const challenge = over.challenge ?? challenges.issue(device, sha256)
+    const proof = createHash('sha256').update(Buffer.from(challenge, 'hex')).update(bytes).digest()
+    return keeper.claim({ device, clip }, sha256, challenge, over.proof ?? proof)
+  }
+  const stateOf = (bytes: Buffer) =>
+    core.state().clips.contents.get(contentOf(bytes).sha256)?.state ?? 'unknown'
+  return {
+    ...contents,
+    tables,
+    received,
+    core,
+    keeper,
+    challenges,
+    clock,
+    events,
+    take,
+    forget,
+    claim,
+    stateOf,
+  }
+}
+
+const one = Buffer.from('the first content')
+const two = Buffer.from('the second')
+const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'ok',
+    (caught) => (caught instanceof EverbootError ? caught.fault.code : String(caught)),
+  )
+
+describe('taking a content', () => {
+  it('puts it once, however often and by whomever it comes, and says who was first', async () => {
+    const it1 = await world()
+    const answers = await Promise.all([
+      it1.take(one, ['dev1', 'a']),
+      it1.take(one, ['dev2', 'b']),
+      it1.take(one),
+    ])
+    expect([answers.filter((it) => it).length, it1.log, it1.received.size]).toEqual([
+      1,
+      [`put ${contentOf(one).sha256.slice(0, 4)}`],
+      0,
+    ])
+    expect(it1.core.state().clips.ownCount).toBe(2)
+  })
+
+  it('puts it again when the store has lost it', async () => {
+    const { take, objects } = await world()
+    await take(one)
+    objects.clear()
+    expect(await take(one)).toBe(false)
+    expect(objects.size).toBe(1)
+  })
+
+  it('that cannot be put fails and leaves nothing, and succeeds when it is sent again', async () => {
+    const { take, gates, stateOf, objects, received, core } = await world()
+    gates.fail = 'put'
+    expect(await codeOf(take(one, ['dev1', 'a']))).toBe('EB-BUCKET')
+    await settle()
+    expect([stateOf(one), objects.size, received.size, core.state().clips.ownCount]).toEqual([
+      'unknown',
+      0,
+      0,
+      0,
+    ])
+    gates.fail = null
+    expect(await take(one, ['dev1', 'a'])).toBe(true)
+  })
+
+  it('for a device that may not store more is refused before a byte is read', async () => {
+    const { keeper } = await world()
+    let read = 0
+    async function* body(): AsyncGenerator<Uint8Array, void, void> {
+      read += 1
+      yield one
+    }
+    const wanted = { sha256: contentOf(one).sha256, bytes: hubClipLimits.ownBytesMax + 1 }
+    expect(await codeOf(keeper.take(body(), wanted, { device: 'dev1', clip: 'a' }))).toBe('EB-LIMIT')
+    expect(await codeOf(keeper.take(body(), wanted, { device: 'dev9', clip: 'a' }))).toBe('EB-NOT-FOUND')
+    expect(read).toBe(0)
+  })
+
+  it('gives its place back whatever happens', async () => {
+    const { take, gates } = await world()
+    gates.fail = 'put'
+    for (let round = 0; round < 2 * hubClipLimits.uploadsMax; round += 1) {
+      expect(await codeOf(take(one, ['dev1', 'a']))).toBe('EB-BUCKET')
+    }
+    gates.fail = null
+    const hold = Promise.withResolvers<void>()
+    gates.put = hold.promise
+    const all = [take(one, ['dev1', 'a']), take(two, ['dev1', 'b'])]
+    await settle()
+    expect(await codeOf(take(one, ['dev1', 'c']))).toBe('EB-LIMIT')
+    hold.resolve()
+    expect(await Promise.all(all)).toEqual([true, true])
+    expect(await take(one, ['dev1', 'c'])).toBe(false)
+  })
+})
+
+describe('a content that nobody refers to', () => {
+  it('is removed from the store and then forgotten', async () => {
+    const { take, forget, stateOf, objects, tables } = await world()
+    await take(one, ['dev1', 'a'])
+    await forget('dev1', 'a')
+    await expect.poll(() => stateOf(one)).toBe('unknown')
+    expect([objects.size, tables.contents.size]).toEqual([0, 0])
+  })
+
+  it('that comes back while it is being removed is there in the end', async () => {
+    const { take, forget, stateOf, objects, gates, log } = await world()
+    await take(one, ['dev1', 'a'])
+    const hold = Promise.withResolvers<void>()
+    gates.remove = hold.promise
+    await forget('dev1', 'a')
+    await settle()
+    const back = take(one, ['dev2', 'x'])
+    await settle()
+    expect(stateOf(one)).toBe('leaving')
+    hold.resolve()
+    expect(await back).toBe(true)
+    await settle()
+    expect([stateOf(one), objects.get(contentOf(one).sha256)]).toEqual(['here', one])
+    const name = contentOf(one).sha256.slice(0, 4)
+    expect(log.filter((it) => it.endsWith(name))).toEqual([`put ${name}`, `remove ${name}`, `put ${name}`])
+  })
+
+  it('that cannot be removed is told of, and removed by the next sweep', async () => {
+    const { take, forget, stateOf, gates, events, keeper, objects } = await world()
+    await take(one, ['dev1', 'a'])
+    gates.fail = 'remove'
+    await forget('dev1', 'a')
+    await expect.poll(() => events.map((it) => it.event)).toContain('content-not-removed')
+    expect([stateOf(one), objects.size]).toEqual(['leaving', 1])
+    gates.fail = null
+    await keeper.sweep()
+    await expect.poll(() => stateOf(one)).toBe('unknown')
+    expect(objects.size).toBe(0)
+  })
+
+  it('and many others are removed a few at a time, and closing waits for those under way only', async () => {
+    const { take, keeper, clock, gates, log, core } = await world()
+    const count = 4 * hubClipLimits.removalsAtOnce
+    for (let at = 0; at < count; at += 1) await take(Buffer.from(`content ${at}`))
+    clock.nowMs += 2 * hubClipLimits.unusedMs
+    const hold = Promise.withResolvers<void>()
+    gates.remove = hold.promise
+    await keeper.sweep()
+    await settle()
+    const closing = keeper.close()
+    hold.resolve()
+    await closing
+    expect(log.filter((it) => it.startsWith('remove'))).toHaveLength(hubClipLimits.removalsAtOnce)
+    expect(core.state().clips.contents.size).toBe(count - hubClipLimits.removalsAtOnce)
+  })
+})
+
+describe('a hub that was killed', () => {
+  it('between putting and committing leaves no content after its next start', async () => {
+    const first = await world()
+    const hold = Promise.withResolvers<void>()
+    first.gates.put = hold.promise
+    void first.take(one, ['dev1', 'a'])
+    await expect.poll(() => first.tables.contents.size).toBe(1)
+    // The bytes lie there, the row says `coming`: the process is gone.
+    const second = await world(first.tables, new Map([[contentOf(one).sha256, one]]))
+    await second.keeper.sweep()
+    await expect.poll(() => second.stateOf(one)).toBe('unknown')
+    expect([second.objects.size, second.tables.contents.size, second.core.state().clips.ownCount]).toEqual([
+      0, 0, 0,
+    ])
+  })
+})
+
+describe('a claim', () => {
+  it('with the right proof gives the device its clip, without sending a byte', async () => {
+    const { take, claim, core, log } = await world()
+    await take(one, ['dev1', 'a'])
+    await claim('dev2', 'mine', one)
+    expect(core.state().clips.own.get('dev2')?.get('mine')).toMatchObject({ bytes: one.length })
+    expect(log.at(-1)).toBe('close')
+  })
+
+  it('is refused without the content, with a used challenge, or with any other proof, which uses it up', async () => {
+    const { take, claim, challenges, core } = await world()
+    await take(one, ['dev1', 'a'])
+    expect(await codeOf(claim('dev2', 'x', two))).toBe('EB-NOT-FOUND')
+    const challenge = challenges.issue('dev2', contentOf(one).sha256)
+    expect(await codeOf(claim('dev2', 'x', one, { challenge, proof: Buffer.alloc(32) }))).toBe('EB-BLOB')
+    expect(await codeOf(claim('dev2', 'x', one, { challenge }))).toBe('EB-CONFLICT')
+    expect(await codeOf(claim('dev2', 'x', one, { proof: createHash('sha256').update(one).digest() }))).toBe(
+      'EB-BLOB',
+    )
+    expect(await codeOf(claim('dev2', 'x', one, { proof: Buffer.alloc(5) }))).toBe('EB-BLOB')
+    expect(core.state().clips.own.get('dev2')).toBeUndefined()
+  })
+
+  it('of a content that the store lost or damaged is refused, and it may be sent again', async () => {
+    for (const damage of ['lost', 'another content', 'the furst content']) {
+      const it1 = await world()
+      await it1.take(one, ['dev1', 'a'])
+      const { sha256 } = contentOf(one)
+      if (damage === 'lost') it1.objects.delete(sha256)
+      else it1.objects.set(sha256, Buffer.from(damage))
+      expect(await codeOf(it1.claim('dev2', 'x', one))).toBe('EB-NOT-FOUND')
+      await expect.poll(() => it1.stateOf(one)).toBe('unknown')
+      expect(it1.events.map((it) => it.event)).toContain('content-lost')
+      expect(await it1.take(one, ['dev2', 'x'])).toBe(true)
+      expect(it1.objects.get(sha256)).toEqual(one)
+    }
+  })
+})
+
+describe('opening', () => {
+  it('gives a range, and notes what the store has lost', async () => {
+    const { take, keeper, core, objects, stateOf } = await world()
+    await take(one)
+    const content = core.state().clips.contents.get(contentOf(one).sha256)
+    if (content === undefined) throw new Error('no content')
+    const stream = await keeper.open(content, 4, 9)
+    expect([String(await stream?.read()), String(await stream?.read()), await stream?.read()]).toEqual([
+      'fir',
+      'st',
+      null,
+    ])
+    objects.clear()
+    expect(await keeper.open(content, 0, 5)).toBeNull()
+    await expect.poll(() => stateOf(one)).toBe('unknown')
+  })
+
+  it('does not take a content for lost that was replaced meanwhile', async () => {
+    const { take, keeper, core, objects, stateOf } = await world()
+    await take(one)
+    const content = core.state().clips.contents.get(contentOf(one).sha256)
+    if (content === undefined) throw new Error('no content')
+    objects.clear()
+    const [opened] = await Promise.all([keeper.open(content, 0, 5), take(one)])
+    expect(opened).toBeNull()
+    await settle()
+    expect([stateOf(one), objects.get(content.sha256)]).toEqual(['here', one])
+  })
+})
+
+describe('any work at once', () => {
+  it('ends with a store that holds exactly what the hub says is there, and all that is referred to', async () => {
+    const bodies = [one, two, Buffer.from('three')]
+    const step = fc.oneof(
+      fc.record({
+        do: fc.constant('take' as const),
+        body: fc.constantFrom(...bodies),
+        device: fc.constantFrom('dev1', 'dev2'),
+        clip: fc.constantFrom('a', 'b'),
+      }),
+      fc.record({
+        do: fc.constant('forget' as const),
+        device: fc.constantFrom('dev1', 'dev2'),
+        clip: fc.constantFrom('a', 'b'),
+      }),
+      fc.record({
+        do: fc.constant('claim' as const),
+        body: fc.constantFrom(...bodies),
+        device: fc.constantFrom('dev1', 'dev2'),
+        clip: fc.constantFrom('a', 'b'),
+      }),
+      fc.record({ do: fc.constant('wait' as const) }),
+      fc.record({ do: fc.constant('fail' as const), what: fc.constantFrom('put', 'remove', null) }),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const it1 = await world()
+        const all: Promise<unknown>[] = []
+        for (const it of steps) {
+          if (it.do === 'wait') await settle()
+          else if (it.do === 'fail') it1.gates.fail = it.what
+          else if (it.do === 'take') all.push(codeOf(it1.take(it.body, [it.device, it.clip])))
+          else if (it.do === 'claim') all.push(codeOf(it1.claim(it.device, it.clip, it.body)))
+          else all.push(it1.forget(it.device, it.clip))
+        }
+        await Promise.all(all)
+        it1.gates.fail = null
+        await settle()
+        await it1.keeper.sweep()
+        await it1.keeper.close()
+        const { contents, own } = it1.core.state().clips
+        const present = contents.values().map((it) => [it.sha256, it.state])
+        expect([...it1.objects.keys()].sort().map((it) => [it, 'here'])).toEqual(present)
+        for (const clips of own.values()) {
+          for (const { sha256 } of clips.values()) expect(it1.objects.has(sha256 as Digest)).toBe(true)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
