@@ -11,12 +11,31 @@ export const clipLimits = {
   /** Each piece has a hash of its own, so that a clip can be played while it comes. */
   pieceBytes: 64 * KiB,
   durationMsMax: hours(4),
+  channelsMax: 8,
   languageMax: 35,
   compressionLevelMax: 12,
   listBytesMax: 8 * MiB,
   listClipsMax: 10_000,
   skillsMax: 1_000,
   versionMax: 64,
+} as const
+
+/** Reading what a sound file is. */
+export const audioLimits = {
+  /** Tags before the sound, and zeros between them and it. */
+  tagsMax: 8,
+  tagPaddingBytesMax: 64 * KiB,
+  /** Chunks of a WAV file, blocks of metadata before the sound of a FLAC file. */
+  partsMax: 128,
+  /** What is read of a file besides its sound: descriptions, pictures, what follows the sound. */
+  headerBytesMax: MiB,
+  /** A reader of headers that asks for parts of them more often than this goes round in circles. */
+  headerReadsMax: 500_000,
+  /** A claimed length may be off by so much, or by this share: encoders pad. */
+  durationErrorMs: 100,
+  durationErrorShare: 0.01,
+  /** A claimed bit rate may be off by this share: encoders vary it, and headers count or not. */
+  bitRateErrorShare: 0.15,
 } as const
 
 /** The cache of a device, unless its configuration says otherwise. */

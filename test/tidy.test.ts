@@ -37,7 +37,18 @@ describe.each(Object.entries(all))('%s', (_, rule) => {
 
 it('looks at every part of the house', () => {
   const parts = new Set(tree.map((file) => file.path.split('/')[0]))
-  for (const part of ['core', 'keys', 'images', 'device', 'hub', 'bootloader-sim', 'bin', 'test', 'docs']) {
+  for (const part of [
+    'core',
+    'keys',
+    'images',
+    'audio',
+    'device',
+    'hub',
+    'bootloader-sim',
+    'bin',
+    'test',
+    'docs',
+  ]) {
     expect(parts).toContain(part)
   }
 })

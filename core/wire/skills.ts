@@ -33,7 +33,7 @@ export const audioSchema = v.strictObject({
   sampleRate: v.picklist(sampleRates),
   /** Bits per second, rounded. */
   bitRate: positive,
-  channels: v.pipe(positive, v.maxValue(8)),
+  channels: v.pipe(positive, v.maxValue(clipLimits.channelsMax)),
   /** As the encoder counts; null when the file does not say. */
   compressionLevel: v.nullable(v.pipe(count, v.maxValue(clipLimits.compressionLevelMax))),
 })
