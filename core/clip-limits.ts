@@ -61,6 +61,8 @@ export const indexLimits = {
   /** A frame of the index holds records up to this. */
   frameBytes: 64 * KiB,
   frameBytesMax: MiB,
+  /** Records that belong together, and so to one frame. */
+  recordsBytesMax: MiB - 4 * KiB,
   /** The index is written anew when it has this many frames that are no snapshot, and this share of records is void. */
   tailFramesMax: 8_192,
   tailBytesMin: 64 * KiB,
@@ -92,6 +94,10 @@ export const servingLimits = {
   pressurePercent: 10,
   pressureUse: 0.9,
   telemetryMs: minutes(1),
+  /** A cache that could not be opened is tried again. */
+  reopenMs: seconds(30),
+  /** What clips give way when the agent's own files find the partition full, at least. */
+  yieldBytes: MiB,
 } as const
 
 /** Clips at the hub. */

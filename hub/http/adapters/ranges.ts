@@ -2,11 +2,11 @@
  * Answers a request for something of known length and hash: whole, a range of it, its head, or that it is known.
  * Promise: strong entity tags; 206, 304 and 416 as RFC 9110 has them; no content coding; what cannot be opened is
  * a coded failure before any header is sent.
- * Leaves to others: which bytes (blobs.ts, clips.ts), ranges (../range.ts), who may ask (server.ts).
+ * Leaves to others: which bytes (blobs.ts, clips.ts), ranges (core/http-range.ts), who may ask (server.ts).
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { notModified, rangeFor } from '../range.ts'
+import { notModified, rangeFor } from '../../../core/http-range.ts'
 
 export interface Served {
   readonly bytes: number

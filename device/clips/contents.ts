@@ -1,0 +1,184 @@
+/**
+ * The contents that a clip cache holds: what they are, where they lie, who reads them now.
+ * Promise: a content is written under a name that no other ever had, and nothing knows it before it is whole; its file stays
+ * as long as somebody reads it.
+ * Leaves to others: which clips refer to it and until when (clip-cache.ts), when its records are durable (clip-store.ts).
+ */
+import { assert, present } from '../../core/assert.ts'
+import type { ClipFiles, Entropy } from '../../core/ports.ts'
+import type { Audio } from '../../core/wire/skills.ts'
+import {
+  type ContentWriter,
+  readContent,
+  readWhole,
+  type StoredContent,
+  writeContent,
+} from './content-file.ts'
+import type { ContentRecord } from './index-record.ts'
+import { fileNonceBytes, sealKeyBytes } from './xchacha.ts'
+
+/** A content that is written and that nothing refers to yet. */
+export interface Draft {
+  readonly file: string
+  readonly nonce: Uint8Array
+  /** Its own key, for a private one; null: the key of the cache. */
+  readonly ownKey: Uint8Array | null
+  readonly writer: ContentWriter
+}
+
+/** A content in use: its file is not removed before `done`. */
+export interface Reading {
+  readonly content: ContentRecord
+  /** Clear bytes of a part, ended by null when the file is damaged. */
+  part(start: number, endExclusive: number): AsyncGenerator<Uint8Array | null, void>
+  /** null when the file is damaged. */
+  whole(): Promise<Buffer | null>
+  done(): void
+}
+
+interface Shelved {
+  readonly record: ContentRecord
+  readers: number
+  gone: boolean
+}
+
+const filePrefix = 'c'
+
+export class Contents {
+  readonly #files: ClipFiles
+  readonly #entropy: Entropy
+  readonly #key: Uint8Array
+  readonly #byKey = new Map<string, Shelved>()
+  /** Files that nothing refers to any more, to be removed when that is durable. */
+  #orphans: string[] = []
+  #next = 1
+  /** Told when the last reader of an orphan has left. */
+  onIdle: () => void = () => {}
+
+  constructor(files: ClipFiles, entropy: Entropy, key: Uint8Array) {
+    this.#files = files
+    this.#entropy = entropy
+    this.#key = key
+  }
+
+  get(key: string): ContentRecord | undefined {
+    return this.#byKey.get(key)?.record
+  }
+
+  *records(): IterableIterator<ContentRecord> {
+    for (const { record } of this.#byKey.values()) yield record
+  }
+
+  /** A content as an index or a finished draft has it. */
+  add(record: ContentRecord): void {
+    assert(!this.#byKey.has(record.key), 'a content is added once')
+    this.#byKey.set(record.key, { record, readers: 0, gone: false })
+    this.#next = Math.max(this.#next, record.number + 1)
+  }
+
+  /** Unsays `add`: nothing came to refer to it; the file is still a draft. */
+  take(key: string): void {
+    this.#byKey.delete(key)
+  }
+
+  /** Nothing refers to it any more: it cannot be found, its file goes with the next `sweep`. */
+  drop(key: string): void {
+    const shelved = present(this.#byKey.get(key), 'a content that is dropped')
+    this.#byKey.delete(key)
+    shelved.gone = true
+    if (shelved.readers === 0) this.#orphans.push(fileOf(shelved.record))
+  }
+
+  /** Removes the files of what was dropped. */
+  async sweep(): Promise<void> {
+    const orphans = this.#orphans
+    this.#orphans = []
+    for (const [at, file] of orphans.entries()) {
+      try {
+        await this.#files.remove(file)
+      } catch (caught) {
+        this.#orphans.push(...orphans.slice(at))
+        throw caught
+      }
+    }
+  }
+
+  /** @param own with a key of its own */
+  draft(own: boolean): Draft {
+    const nonce = this.#entropy.bytes(fileNonceBytes)
+    const ownKey = own ? this.#entropy.bytes(sealKeyBytes) : null
+    const file = filePrefix + Buffer.from(nonce).toString('hex')
+    return { file, nonce, ownKey, writer: writeContent(this.#files, file, ownKey ?? this.#key, nonce) }
+  }
+
+  /** What was written of a draft goes; nothing refers to it. */
+  async abandon(draft: Draft): Promise<void> {
+    this.#orphans.push(draft.file)
+    await this.sweep()
+  }
+
+  /** Reads a draft while it is written: chunks that are on the file. @param bytes that it will have */
+  readDraft(
+    draft: Draft,
+    bytes: number,
+    start: number,
+    endExclusive: number,
+  ): AsyncGenerator<Uint8Array | null, void> {
+    const stored = { file: draft.file, key: draft.ownKey ?? this.#key, nonce: draft.nonce, bytes }
+    return readContent(this.#files, stored, start, endExclusive)
+  }
+
+  /** The record of a draft whose bytes are durable. */
+  recordOf(draft: Draft, key: string, bytes: number, audio: Audio): ContentRecord {
+    const number = this.#next
+    this.#next += 1
+    const nonce = latin1(draft.nonce)
+    const ownKey = draft.ownKey === null ? null : latin1(draft.ownKey)
+    return { kind: 'content', number, key, nonce, ownKey, bytes, audio }
+  }
+
+  read(key: string): Reading | null {
+    const shelved = this.#byKey.get(key)
+    if (shelved === undefined) return null
+    shelved.readers += 1
+    const { record } = shelved
+    const stored = this.#stored(record)
+    let open = true
+    return {
+      content: record,
+      part: (start, endExclusive) => readContent(this.#files, stored, start, endExclusive),
+      whole: () => readWhole(this.#files, stored),
+      done: () => {
+        if (!open) return
+        open = false
+        shelved.readers -= 1
+        if (!shelved.gone || shelved.readers > 0) return
+        this.#orphans.push(stored.file)
+        this.onIdle()
+      },
+    }
+  }
+
+  #stored(record: ContentRecord): StoredContent {
+    const key = record.ownKey === null ? this.#key : Buffer.from(record.ownKey, 'latin1')
+    return {
+      file: fileOf(record),
+      key,
+      nonce: Buffer.from(record.nonce, 'latin1'),
+      bytes: record.bytes,
+    }
+  }
+}
+
+/** Name of the file of a content. */
+export function fileOf({ nonce }: ContentRecord): string {
+  return filePrefix + Buffer.from(nonce, 'latin1').toString('hex')
+}
+
+export function isContentFile(name: string): boolean {
+  return /^c[0-9a-f]{32}$/.test(name)
+}
+
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
