@@ -133,4 +133,8 @@ export const hubClipLimits = {
   objectRetryMs: 200,
   objectConnections: 256,
   objectFaultBytesMax: 16 * KiB,
+  /** Publishing a skill: its description, uploads at once, and how often it begins anew when contents went meanwhile. */
+  skillFileBytesMax: 4 * MiB,
+  uploadsAtOnce: 4,
+  publishTries: 3,
 } as const
