@@ -117,6 +117,8 @@ export const hubClipLimits = {
   ownTotalMax: 1_000_000,
   /** Clips on the lists of all skills. */
   listedMax: 200_000,
+  /** Clips leave so much of the disk free: the database of the hub must never find it full. */
+  reserveBytes: 64 * MiB,
   /** A content that was sent and is used by nobody after so long is removed; how often that is looked for. */
   unusedMs: days(1),
   sweepMs: hours(1),

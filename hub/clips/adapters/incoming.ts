@@ -7,24 +7,47 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hubClipLimits } from '../../../core/clip-limits.ts'
 import { EverbootError, raise } from '../../../core/errors.ts'
 import { bytesText, type Digest } from '../../../core/units.ts'
 import { ensureDirectory } from '../../adapters/files.ts'
 import type { Receiving } from '../content-store.ts'
 import { fileFault } from './file-fault.ts'
 
-/** @param directory is emptied; nobody else may use it. @throws EverbootError EB-FILE */
-export async function openIncoming(directory: string): Promise<Receiving> {
+/**
+ * @param directory is emptied; nobody else may use it
+ * @param reserveBytes what stays free on its file system
+ * @throws EverbootError EB-FILE
+ */
+export async function openIncoming(
+  directory: string,
+  reserveBytes: number = hubClipLimits.reserveBytes,
+): Promise<Receiving> {
   await ensureDirectory(directory)
   for (const name of await readdir(directory))
     await rm(join(directory, name), { recursive: true, force: true })
+  /** Of uploads under way; what of it has come counts twice, which is on the safe side. */
+  let coming = 0
+  const receiveInto = async (
+    path: string,
+    body: AsyncIterable<Uint8Array>,
+    sha256: Digest,
+    bytes: number,
+  ): Promise<void> => {
+    coming += bytes
+    try {
+      await checkRoom(directory, bytes, coming + reserveBytes)
+      await fill(path, body, sha256, bytes)
+    } finally {
+      coming -= bytes
+    }
+  }
   return {
     async receive(body, sha256, bytes) {
-      await checkRoom(directory, bytes)
       const path = join(directory, randomBytes(16).toString('hex'))
       const discard = (): Promise<void> => rm(path, { force: true })
       try {
-        await fill(path, body, sha256, bytes)
+        await receiveInto(path, body, sha256, bytes)
       } catch (caught) {
         await discard()
         throw caught instanceof EverbootError ? caught : fileFault(caught, path)
@@ -85,12 +108,11 @@ async function* arriving(
   }
 }
 
-async function checkRoom(directory: string, bytes: number): Promise<void> {
+/** @param needed with what others are sending and what stays free */
+async function checkRoom(directory: string, bytes: number, needed: number): Promise<void> {
   const { bavail, bsize } = await statfs(directory)
   const room = bavail * bsize
-  if (bytes <= room) return
-  raise(
-    'EB-DISK-FULL',
-    `a clip of ${bytesText(bytes)} does not fit the disk of the hub, which has ${bytesText(room)}`,
-  )
+  if (needed <= room) return
+  const has = `which has ${bytesText(room)} and keeps a part of it free`
+  raise('EB-DISK-FULL', `a clip of ${bytesText(bytes)} does not fit the disk of the hub, ${has}`)
 }

@@ -2,146 +2,16 @@
  * The keeper of contents over a store in memory that fails, waits and forgets when told to: what comes back while
  * it is removed stays, what fails leaves nothing.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hubClipLimits } from '../../../core/clip-limits.ts'
-import { EverbootError, fault } from '../../../core/errors.ts'
-import type { LogEvent } from '../../../core/ports.ts'
+import { EverbootError } from '../../../core/errors.ts'
 import type { Digest } from '../../../core/units.ts'
-import { createChallenges } from '../../../hub/clips/challenges.ts'
-import type { ContentStore, Receiving } from '../../../hub/clips/content-store.ts'
-import { createKeeper } from '../../../hub/clips/keeper.ts'
-import { createHubCore } from '../../../hub/core/core.ts'
-import { emptyTables, memoryStore } from '../../../proof/hub-store.ts'
-import { addDevice } from '../fixtures.ts'
-import { contentOf, only } from './contents.ts'
+import { contentOf } from './contents.ts'
+import { keeperWorld } from './keeper-world.ts'
 
 const settle = () => new Promise((resolve) => setImmediate(resolve))
-
-/** Objects in memory; each call waits at its gate when there is one. */
-function memoryContents(received: Map<string, Buffer>) {
-  const objects = new Map<string, Buffer>()
-  const log: string[] = []
-  const gates: { put: Promise<void> | null; remove: Promise<void> | null; fail: string | null } = {
-    put: null,
-    remove: null,
-    fail: null,
-  }
-  const failing = (what: string): void => {
-    if (gates.fail === what) throw new EverbootError(fault('EB-BUCKET', `${what} fails`))
-  }
-  const store: ContentStore = {
-    async put({ path, sha256 }) {
-      await gates.put
-      failing('put')
-      log.push(`put ${sha256.slice(0, 4)}`)
-      objects.set(sha256, received.get(path) ?? Buffer.alloc(0))
-    },
-    async open(sha256, bytes, start, endExclusive) {
-      const object = objects.get(sha256)
-      if (object === undefined || object.length !== bytes) return null
-      let at = start
-      return {
-        async read() {
-          if (at >= endExclusive) return null
-          const part = object.subarray(at, Math.min(at + 3, endExclusive))
-          at += part.length
-          return part
-        },
-        close: async () => void log.push('close'),
-      }
-    },
-    size: async (sha256) => objects.get(sha256)?.length ?? null,
-    async remove(sha256) {
-      await gates.remove
-      failing('remove')
-      log.push(`remove ${sha256.slice(0, 4)}`)
-      objects.delete(sha256)
-    },
-    close: () => undefined,
-  }
-  return { store, objects, log, gates }
-}
-
-/** Takes anything, and says afterwards that it has that hash. */
-function memoryReceiving(received: Map<string, Buffer>): Receiving {
-  let count = 0
-  return {
-    async receive(body, sha256, bytes) {
-      const parts: Uint8Array[] = []
-      for await (const part of body) parts.push(part)
-      count += 1
-      const path = `received ${count}`
-      received.set(path, Buffer.concat(parts))
-      return { path, sha256, bytes, discard: async () => void received.delete(path) }
-    },
-  }
-}
-
-async function world(tables = emptyTables(), kept = new Map<string, Buffer>()) {
-  const received = new Map<string, Buffer>()
-  const contents = memoryContents(received)
-  for (const [sha256, bytes] of kept) contents.objects.set(sha256, bytes)
-  const store = memoryStore(tables)
-  const events: LogEvent[] = []
-  const clock = { nowMs: 1_000, wallMs: () => clock.nowMs }
-  const log = { emit: (it: LogEvent) => void events.push(it) }
-  const fatal = (): void => undefined
-  const outlet = { publish: async () => undefined, cut: () => undefined }
-  const core = createHubCore(
-    { store, clock, events: log, outlet, fatal, dropContent: (it) => keeper.drop(it) },
-    await store.load(),
-  )
-  const challenges = createChallenges({ bytes: (count) => randomBytes(count) }, clock)
-  const keeper = createKeeper({
-    core,
-    store: contents.store,
-    receiving: memoryReceiving(received),
-    challenges,
-    clock,
-    events: log,
-  })
-  for (const id of ['dev1', 'dev2'])
-    if (tables.devices.get(id) === undefined) await core.handle(addDevice(id))
-  const take = (bytes: Buffer, owner: [string, string] | null = null) => {
-    const { sha256 } = contentOf(bytes)
-    return keeper.take(
-      only(bytes),
-      { sha256, bytes: bytes.length },
-      owner && { device: owner[0], clip: owner[1] },
-    )
-  }
-  const forget = (device: string, clip: string) =>
-    core.handle({ kind: 'forget-clip', owner: { device, clip }, atMs: 1 })
-  const claim = (
-    device: string,
-    clip: string,
-    bytes: Buffer,
-    over: { challenge?: string; proof?: Buffer } = {},
-  ) => {
-    const { sha256 } = contentOf(bytes)
-    const challenge = over.challenge ?? challenges.issue(device, sha256)
-    const proof = createHash('sha256').update(Buffer.from(challenge, 'hex')).update(bytes).digest()
-    return keeper.claim({ device, clip }, sha256, challenge, over.proof ?? proof)
-  }
-  const stateOf = (bytes: Buffer) =>
-    core.state().clips.contents.get(contentOf(bytes).sha256)?.state ?? 'unknown'
-  return {
-    ...contents,
-    tables,
-    received,
-    core,
-    keeper,
-    challenges,
-    clock,
-    events,
-    take,
-    forget,
-    claim,
-    stateOf,
-  }
-}
 
 const one = Buffer.from('the first content')
 const two = Buffer.from('the second')
@@ -153,7 +23,7 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
 
 describe('taking a content', () => {
   it('puts it once, however often and by whomever it comes, and says who was first', async () => {
-    const it1 = await world()
+    const it1 = await keeperWorld()
     const answers = await Promise.all([
       it1.take(one, ['dev1', 'a']),
       it1.take(one, ['dev2', 'b']),
@@ -168,7 +38,7 @@ describe('taking a content', () => {
   })
 
   it('puts it again when the store has lost it', async () => {
-    const { take, objects } = await world()
+    const { take, objects } = await keeperWorld()
     await take(one)
     objects.clear()
     expect(await take(one)).toBe(false)
@@ -176,7 +46,7 @@ describe('taking a content', () => {
   })
 
   it('that cannot be put fails and leaves nothing, and succeeds when it is sent again', async () => {
-    const { take, gates, stateOf, objects, received, core } = await world()
+    const { take, gates, stateOf, objects, received, core } = await keeperWorld()
     gates.fail = 'put'
     expect(await codeOf(take(one, ['dev1', 'a']))).toBe('EB-BUCKET')
     await settle()
@@ -191,7 +61,7 @@ describe('taking a content', () => {
   })
 
   it('for a device that may not store more is refused before a byte is read', async () => {
-    const { keeper } = await world()
+    const { keeper } = await keeperWorld()
     let read = 0
     async function* body(): AsyncGenerator<Uint8Array, void, void> {
       read += 1
@@ -204,7 +74,7 @@ describe('taking a content', () => {
   })
 
   it('gives its place back whatever happens', async () => {
-    const { take, gates } = await world()
+    const { take, gates } = await keeperWorld()
     gates.fail = 'put'
     for (let round = 0; round < 2 * hubClipLimits.uploadsMax; round += 1) {
       expect(await codeOf(take(one, ['dev1', 'a']))).toBe('EB-BUCKET')
@@ -223,7 +93,7 @@ describe('taking a content', () => {
 
 describe('a content that nobody refers to', () => {
   it('is removed from the store and then forgotten', async () => {
-    const { take, forget, stateOf, objects, tables } = await world()
+    const { take, forget, stateOf, objects, tables } = await keeperWorld()
     await take(one, ['dev1', 'a'])
     await forget('dev1', 'a')
     await expect.poll(() => stateOf(one)).toBe('unknown')
@@ -231,7 +101,7 @@ describe('a content that nobody refers to', () => {
   })
 
   it('that comes back while it is being removed is there in the end', async () => {
-    const { take, forget, stateOf, objects, gates, log } = await world()
+    const { take, forget, stateOf, objects, gates, log } = await keeperWorld()
     await take(one, ['dev1', 'a'])
     const hold = Promise.withResolvers<void>()
     gates.remove = hold.promise
@@ -249,7 +119,7 @@ describe('a content that nobody refers to', () => {
   })
 
   it('that cannot be removed is told of, and removed by the next sweep', async () => {
-    const { take, forget, stateOf, gates, events, keeper, objects } = await world()
+    const { take, forget, stateOf, gates, events, keeper, objects } = await keeperWorld()
     await take(one, ['dev1', 'a'])
     gates.fail = 'remove'
     await forget('dev1', 'a')
@@ -262,7 +132,7 @@ describe('a content that nobody refers to', () => {
   })
 
   it('and many others are removed a few at a time, and closing waits for those under way only', async () => {
-    const { take, keeper, clock, gates, log, core } = await world()
+    const { take, keeper, clock, gates, log, core } = await keeperWorld()
     const count = 4 * hubClipLimits.removalsAtOnce
     for (let at = 0; at < count; at += 1) await take(Buffer.from(`content ${at}`))
     clock.nowMs += 2 * hubClipLimits.unusedMs
@@ -280,13 +150,13 @@ describe('a content that nobody refers to', () => {
 
 describe('a hub that was killed', () => {
   it('between putting and committing leaves no content after its next start', async () => {
-    const first = await world()
+    const first = await keeperWorld()
     const hold = Promise.withResolvers<void>()
     first.gates.put = hold.promise
     void first.take(one, ['dev1', 'a'])
     await expect.poll(() => first.tables.contents.size).toBe(1)
     // The bytes lie there, the row says `coming`: the process is gone.
-    const second = await world(first.tables, new Map([[contentOf(one).sha256, one]]))
+    const second = await keeperWorld(first.tables, new Map([[contentOf(one).sha256, one]]))
     await second.keeper.sweep()
     await expect.poll(() => second.stateOf(one)).toBe('unknown')
     expect([second.objects.size, second.tables.contents.size, second.core.state().clips.ownCount]).toEqual([
@@ -297,7 +167,7 @@ describe('a hub that was killed', () => {
 
 describe('a claim', () => {
   it('with the right proof gives the device its clip, without sending a byte', async () => {
-    const { take, claim, core, log } = await world()
+    const { take, claim, core, log } = await keeperWorld()
     await take(one, ['dev1', 'a'])
     await claim('dev2', 'mine', one)
     expect(core.state().clips.own.get('dev2')?.get('mine')).toMatchObject({ bytes: one.length })
@@ -305,7 +175,7 @@ describe('a claim', () => {
   })
 
   it('is refused without the content, with a used challenge, or with any other proof, which uses it up', async () => {
-    const { take, claim, challenges, core } = await world()
+    const { take, claim, challenges, core } = await keeperWorld()
     await take(one, ['dev1', 'a'])
     expect(await codeOf(claim('dev2', 'x', two))).toBe('EB-NOT-FOUND')
     const challenge = challenges.issue('dev2', contentOf(one).sha256)
@@ -320,7 +190,7 @@ describe('a claim', () => {
 
   it('of a content that the store lost or damaged is refused, and it may be sent again', async () => {
     for (const damage of ['lost', 'another content', 'the furst content']) {
-      const it1 = await world()
+      const it1 = await keeperWorld()
       await it1.take(one, ['dev1', 'a'])
       const { sha256 } = contentOf(one)
       if (damage === 'lost') it1.objects.delete(sha256)
@@ -336,7 +206,7 @@ describe('a claim', () => {
 
 describe('opening', () => {
   it('gives a range, and notes what the store has lost', async () => {
-    const { take, keeper, core, objects, stateOf } = await world()
+    const { take, keeper, core, objects, stateOf } = await keeperWorld()
     await take(one)
     const content = core.state().clips.contents.get(contentOf(one).sha256)
     if (content === undefined) throw new Error('no content')
@@ -352,7 +222,7 @@ describe('opening', () => {
   })
 
   it('does not take a content for lost that was replaced meanwhile', async () => {
-    const { take, keeper, core, objects, stateOf } = await world()
+    const { take, keeper, core, objects, stateOf } = await keeperWorld()
     await take(one)
     const content = core.state().clips.contents.get(contentOf(one).sha256)
     if (content === undefined) throw new Error('no content')
@@ -390,7 +260,7 @@ describe('any work at once', () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
-        const it1 = await world()
+        const it1 = await keeperWorld()
         const all: Promise<unknown>[] = []
         for (const it of steps) {
           if (it.do === 'wait') await settle()

@@ -6,6 +6,8 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { orThrow } from '../../../core/errors.ts'
+import { type Bucket, bucketOf } from '../../../hub/clips/bucket.ts'
 
 export interface S3Keys {
   readonly accessKeyId: string
@@ -26,7 +28,7 @@ export type Trouble = (request: IncomingMessage, response: ServerResponse) => bo
 
 export interface S3Server {
   readonly url: string
-  readonly port: number
+  readonly region: string
   readonly keys: S3Keys
   /** By key, without the bucket. */
   readonly objects: Map<string, Buffer>
@@ -42,6 +44,18 @@ const dateForm = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 const skewMs = 15 * 60_000
 const authorizationForm =
   /^AWS4-HMAC-SHA256 Credential=([^/,]+)\/(\d{8})\/([^/,]+)\/s3\/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$/
+
+/** How a hub asks this server for its bucket. */
+export function bucketAt(server: S3Server, location = 's3://clips/hub-1/a', over = {}): Bucket {
+  const { accessKeyId, secretAccessKey, sessionToken } = server.keys
+  const environment = {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_REGION: server.region,
+    AWS_SESSION_TOKEN: sessionToken,
+  }
+  return orThrow(bucketOf(location, server.url, { ...environment, ...over }))
+}
 
 export async function startS3(bucket: string, region: string, port = 0, token?: string): Promise<S3Server> {
   const keys: S3Keys = {
@@ -71,7 +85,7 @@ export async function startS3(bucket: string, region: string, port = 0, token?: 
   await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve))
   const it: S3Server = {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
-    port: (http.address() as AddressInfo).port,
+    region,
     keys,
     objects,
     log,
