@@ -3,7 +3,7 @@
  * Promise: whatever is put, opened as missing or removed under one hash is done one after the other, so that a
  * content that comes back while it is being removed is there in the end; what was refused or cut off leaves
  * nothing; bytes are removed only after the commit that says so, and what could not be removed is tried again.
- * Leaves to others: who may (../http/routes/clips.ts), what is known (contents.ts), the bytes (content-store.ts).
+ * Leaves to others: who may (../http/adapters/clips.ts), what is known (contents.ts), the bytes (content-store.ts).
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { hubClipLimits } from '../../core/clip-limits.ts'

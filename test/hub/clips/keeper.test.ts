@@ -118,6 +118,23 @@ describe('a content that nobody refers to', () => {
     expect(log.filter((it) => it.endsWith(name))).toEqual([`put ${name}`, `remove ${name}`, `put ${name}`])
   })
 
+  it('that comes back while its removal waits for its place is not removed', async () => {
+    const { take, forget, stateOf, objects, gates } = await keeperWorld()
+    const others = Array.from({ length: hubClipLimits.removalsAtOnce }, (_, at) => Buffer.from(`other ${at}`))
+    for (const [at, it] of others.entries()) await take(it, ['dev1', `o${at}`])
+    await take(one, ['dev1', 'a'])
+    const hold = Promise.withResolvers<void>()
+    gates.remove = hold.promise
+    for (const at of others.keys()) await forget('dev1', `o${at}`)
+    await forget('dev1', 'a')
+    await settle()
+    expect(await take(one, ['dev2', 'x'])).toBe(true)
+    hold.resolve()
+    await expect.poll(() => others.map(stateOf)).toEqual(others.map(() => 'unknown'))
+    await settle()
+    expect([stateOf(one), [...objects.keys()]]).toEqual(['here', [contentOf(one).sha256]])
+  })
+
   it('that cannot be removed is told of, and removed by the next sweep', async () => {
     const { take, forget, stateOf, gates, events, keeper, objects } = await keeperWorld()
     await take(one, ['dev1', 'a'])

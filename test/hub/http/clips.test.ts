@@ -2,7 +2,7 @@
  * Clips over HTTP: what a device may read, store, prove and forget, on files and on a bucket alike; what is refused.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,6 +10,8 @@ import { clipLimits, hubClipLimits } from '../../../core/clip-limits.ts'
 import { orThrow } from '../../../core/errors.ts'
 import { KiB } from '../../../core/units.ts'
 import { bucketOf } from '../../../hub/clips/bucket.ts'
+import type { Write } from '../../../hub/core/model.ts'
+import { openSqliteStore } from '../../../hub/store/adapters/sqlite.ts'
 import { contentOf, type TestContent } from '../clips/contents.ts'
 import { type S3Server, startS3 } from '../clips/s3-server.ts'
 import { digestOf } from '../fixtures.ts'
@@ -292,6 +294,28 @@ describe.each(['files', 'a bucket'])('clips kept in %s', (kind) => {
     expect((await get('dev2', clip.sha256)).status).toBe(404)
     expect(await own('dev1')).toContainEqual({ clip: 'lasting', sha256: clip.sha256, bytes: 5_000 })
     expect(codeOf(await claim('dev2', 'lasting', clip, challenge))).toBe('EB-CONFLICT')
+  })
+
+  it('that a killed hub had put but not yet committed are taken away by the next start', async () => {
+    const [half, leaving] = [random(), random()]
+    await hub.close()
+    const store = openSqliteStore(home.data)
+    const row = (it: TestContent, state: 'coming' | 'leaving'): Write => ({
+      kind: 'put-content',
+      content: { sha256: it.sha256, bytes: it.bytes.length, state, atMs: 1 },
+    })
+    await store.commit([row(half, 'coming'), row(leaving, 'leaving')])
+    await store.close()
+    for (const { sha256, bytes } of [half, leaving]) {
+      const directory = join(home.data, 'clips', sha256.slice(0, 2))
+      mkdirSync(directory, { recursive: true })
+      if (kind === 'files') writeFileSync(join(directory, sha256), bytes)
+      else s3.objects.set(`hub/${sha256}`, bytes)
+    }
+    expect([half, leaving].map(isStored)).toEqual([true, true])
+    hub = await start()
+    await expect.poll(() => [half, leaving].map(isStored)).toEqual([false, false])
+    expect((await have('dev1', [half.sha256, leaving.sha256])).have).toEqual([])
   })
 
   it('say what is stored and what sharing saves, for operators only', async () => {

@@ -229,6 +229,11 @@ describe('a publication', () => {
     ['with an unknown field', [{ ...announcement, more: 1 }], 'EB-MESSAGE'],
     ['with an unsafe id', [{ ...announcement, id: '../s' }], 'EB-MESSAGE'],
     ['with another list', [announcement, Buffer.from(JSON.stringify({ v: 1, clips: [] }))], 'EB-BLOB'],
+    [
+      'with a list of the same length',
+      [announcement, Buffer.from(String(listBytes).replace('5', '6'))],
+      'EB-BLOB',
+    ],
     ['with a longer list', [announcement, Buffer.concat([listBytes, Buffer.from(' ')])], 'EB-BLOB'],
     [
       'with another length of the list',

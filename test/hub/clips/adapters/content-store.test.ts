@@ -1,3 +1,6 @@
+/**
+ * What every store of contents promises, for files and for a bucket; then files that are not as they should be.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
