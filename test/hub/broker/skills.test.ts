@@ -40,6 +40,8 @@ async function listening(
   return device
 }
 
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
 /** Payloads as they were published, as bytes. */
 const heard = (device: TestDevice, id: string): readonly string[] =>
   device.received.filter((it) => it.topic === skillTopic(id)).map((it) => it.payload)
@@ -76,7 +78,7 @@ describe('a skill', () => {
         retain: false,
       })
     }
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await pause(100)
     expect(heard(one, 'jokes')).toEqual([textOf(first), textOf(second)])
     expect(heard(two, 'jokes')).toEqual([textOf(first), textOf(second)])
     await one.end()
@@ -115,7 +117,7 @@ describe('a skill', () => {
     expect([again.status, json(again).published]).toEqual([200, false])
     const older = await putSkill(hub.client, makeSkill(home.keys.skill, 'news', 4_000, null))
     expect([older.status, codeOf(older)]).toEqual([409, 'EB-CONFLICT'])
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await pause(100)
     expect(heard(one, 'news')).toEqual([textOf(made)])
     await one.end()
   })
@@ -261,11 +263,11 @@ describe('a hub that is killed while skills are published', () => {
     const token = await newDevice(hub.client, 'dev1')
     const published = new Map<string, number>()
     for (let round = 0; round < 6; round += 1) {
-      const killed = new Promise<void>((resolve) => {
-        setTimeout(() => void hub.stop('SIGKILL').then(() => resolve()), 40 + round * 37)
-      })
+      let killed: Promise<unknown> | null = null
       for (let at = 0; at < 1_000; at += 1) {
         const seq = 1_000 * (round + 1) + at
+        // Somewhere in what follows: while clips, list or announcement are under way.
+        if (at === 5) killed = pause(round * 3).then(() => hub.stop('SIGKILL'))
         const id = `s${at % 5}`
         const done = await publishSkill(hub.client, home.keys.skill, id, seq, {
           [`${id}-clip`]: bytes(),
