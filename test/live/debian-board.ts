@@ -4,7 +4,7 @@
  * Promise: slots, record and data partition outlive every boot; nothing else does, and nothing outlives `close`.
  * Leaves to others: releases and the factory (debian-factory.ts), what is in them (the test).
  */
-import { mkdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFileDevice } from '../../bootloader-sim/adapters/file-device.ts'
@@ -59,7 +59,7 @@ export interface DebianBoard {
   leaveFactory(release: BuiltRelease): Promise<void>
   /** What the bootloader does. The system may still be starting. */
   powerOn(): Promise<RunningSystem>
-  /** Waits until the boot is over. @returns status of systemd-nspawn */
+  /** Waits until the boot is over, and all of it is gone. @returns status of systemd-nspawn */
   ended(): Promise<number | null>
   record(): Promise<string>
   close(): Promise<void>
@@ -69,7 +69,7 @@ export interface DebianBoard {
 export async function openDebianBoard(room: string): Promise<DebianBoard> {
   const keys = join(room, 'keys')
   await createKeyDirectory(keys, [deviceId])
-  for (const it of ['partitions', 'data/everboot']) mkdirSync(join(room, it), { recursive: true })
+  for (const it of ['partitions', 'booted', 'data/everboot']) mkdirSync(join(room, it), { recursive: true })
   const trust = await keyDirectory(keys).trust()
   const firmware = {
     looks: 'verify',
@@ -88,7 +88,8 @@ class Board implements DebianBoard {
   readonly #room: string
   readonly #firmware: Firmware
   #running: RunningSystem | null = null
-  #loops: Partial<Record<Name, Loop>> = {}
+  #over: Promise<number | null> = Promise.resolve(null)
+  readonly #loops: Loop[] = []
   #mounted = false
 
   constructor(room: string, keys: string, firmware: Firmware, desk: Desk) {
@@ -126,22 +127,19 @@ class Board implements DebianBoard {
     // The clock of the container is the host's and does not start with the boot.
     const start = `everboot.start=${process.hrtime.bigint() / 1_000_000n}`
     writeFileSync(this.#at('hand-over'), `${outcome.commandLine} ${start}\n`)
-    const binds = [`--bind=${this.#at('data')}:/data`, `--bind-ro=${this.#at('hand-over')}:${handOverPath}`]
-    for (const name of names) {
-      const loop = await attachLoop(this.#part(name), name === outcome.slot)
-      this.#loops[name] = loop
-      if (name === outcome.slot) this.#mount(loop)
-      binds.push(`--bind=${loop.path}:${nodes[name]}`)
+    try {
+      const system = await this.#start(outcome.slot)
+      this.#running = system
+      this.#over = system.ended.finally(() => this.#powerOff())
+      return system
+    } catch (caught) {
+      await this.#powerOff()
+      throw caught
     }
-    const options = ['--read-only', ...binds, '--tmpfs=/tmp']
-    this.#running = await startSystem(this.#at('booted'), options, ['/usr/lib/everboot/init'])
-    return this.#running
   }
 
-  async ended(): Promise<number | null> {
-    const status = (await this.#running?.ended) ?? null
-    await this.#powerOff()
-    return status
+  ended(): Promise<number | null> {
+    return this.#over
   }
 
   async record(): Promise<string> {
@@ -154,26 +152,32 @@ class Board implements DebianBoard {
   async close(): Promise<void> {
     try {
       await this.#running?.stop('at once')
+      await this.#over
     } finally {
-      await this.#powerOff().finally(() => this.desk.close())
+      await this.desk.close()
     }
+  }
+
+  async #start(slot: SlotId): Promise<RunningSystem> {
+    const binds = [`--bind=${this.#at('data')}:/data`, `--bind-ro=${this.#at('hand-over')}:${handOverPath}`]
+    for (const name of names) {
+      const loop = await attachLoop(this.#part(name), name === slot)
+      this.#loops.push(loop)
+      if (name === slot) this.#mount(loop)
+      binds.push(`--bind=${loop.path}:${nodes[name]}`)
+    }
+    const options = ['--read-only', ...binds, '--tmpfs=/tmp']
+    return startSystem(this.#at('booted'), options, ['/usr/lib/everboot/init'])
   }
 
   async #powerOff(): Promise<void> {
     this.#running = null
-    if (this.#mounted) {
-      tool('sh', '-c', 'umount "$1" 2>/dev/null || umount -l "$1"', 'sh', this.#at('booted'))
-      rmdirSync(this.#at('booted'))
-    }
+    if (this.#mounted) tool('sh', '-c', 'umount "$1" 2>/dev/null || umount -l "$1"', 'sh', this.#at('booted'))
     this.#mounted = false
-    for (const name of names) {
-      await this.#loops[name]?.release()
-      delete this.#loops[name]
-    }
+    for (const loop of this.#loops.splice(0)) await loop.release()
   }
 
   #mount(loop: Loop): void {
-    mkdirSync(this.#at('booted'))
     // Through the cache, which holds what was written and verified a moment ago.
     tool('losetup', '--direct-io=off', loop.path)
     tool('mount', '-t', 'squashfs', '-o', 'ro', loop.path, this.#at('booted'))

@@ -109,10 +109,8 @@ describe.skipIf(noDebian !== null)('an update of Debian by its own agent', () =>
   }
   /** The system has to reboot, by itself, and did. */
   const reboots = async (): Promise<void> => {
-    const late = sleep(endsMs, null, { ref: false }).then(async () => {
-      throw new Error(`no reboot: ${JSON.stringify((await device()).reported)}`)
-    })
-    expect(await Promise.race([board.ended(), late])).toBe(rebooted)
+    const status = await Promise.race([board.ended(), sleep(endsMs, 'late', { ref: false })])
+    expect(status, JSON.stringify((await device()).reported)).toBe(rebooted)
   }
   /** Waits until its agent has come to rest. */
   const settled = async (): Promise<void> => {
