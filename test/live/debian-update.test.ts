@@ -78,7 +78,7 @@ describe.skipIf(noDebian !== null)('an update of Debian by its own agent', () =>
     system = debianSystem()
     board = await openDebianBoard(system.room)
     await furnish()
-    const sick = { deadlineMs: 8_000, checks: [{ name: 'app', program: [selfTest] }] }
+    const sick = { deadlineMs: 4_000, checks: [{ name: 'app', program: [selfTest] }] }
     const build = (version: number): Promise<BuiltRelease> =>
       buildDebian(system.root, join(system.room, `v${version}.ebr`), board.keys, version)
     becomeVersion(1, '/bin/true', { checks: [] })
