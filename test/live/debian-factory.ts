@@ -9,6 +9,7 @@ import { orThrow } from '../../core/errors.ts'
 import type { BlockDevice } from '../../core/ports.ts'
 import { MiB } from '../../core/units.ts'
 import { type BuiltRelease, buildRelease } from '../../images/build/adapters/build-release.ts'
+import { ensureHostTools } from '../../images/build/adapters/host-tools.ts'
 import { openFileSource } from '../../images/release/adapters/file-bytes.ts'
 import { openContainer } from '../../images/release/container.ts'
 import { imageOf, openWrap, sealOf } from '../../images/release/piece-task.ts'
@@ -37,7 +38,8 @@ export async function buildDebian(
   version: number,
 ): Promise<BuiltRelease> {
   const input = `${out}.squashfs`
-  tool('mksquashfs', root, input, ...fast, '-e', ...leftOut)
+  const tools = await ensureHostTools(['mksquashfs'], { install: true })
+  tool(tools.path('mksquashfs'), root, input, ...fast, '-e', ...leftOut)
   const facts = { product, version: `${version}`, securityVersion: version, hardware: [hardware] }
   const form = { profile: 'standard', suite: 'aes-256-gcm', pieceBytes: MiB, level: 1 } as const
   const built = await buildRelease({
