@@ -76,6 +76,17 @@ export const indexLimits = {
 export const servingLimits = {
   clientsMax: 64,
   requestBytesMax: 64 * KiB,
+  /** Clips that are taken in at once: each is in memory whole. Others wait. */
+  uploadsMax: 2,
+  /** How long what a refused client still sends is taken and thrown away, so that it sees why. */
+  lingerMs: seconds(2),
+  /** Clips of one page of the list, unless asked for otherwise, and at most. */
+  pageClips: 100,
+  pageClipsMax: 1_000,
+  /** A program that asks gives up when nothing comes for so long. */
+  answerMs: minutes(2),
+  /** Files that were read lately and stay open. */
+  filesOpenMax: 32,
   /** A client that takes nothing for so long is let go. */
   idleMs: minutes(1),
   /** Fetches from the hub at once, and those that wait. */
@@ -105,11 +116,41 @@ export const servingLimits = {
 
 /** Clips at the hub. */
 export const hubClipLimits = {
+  /** Uploads and claims under way, of all devices and of one. */
   uploadsMax: 8,
+  uploadsPerDeviceMax: 2,
   /** Asked whether they are there, in one request. */
   haveMax: 1_000,
   challengeMs: minutes(5),
+  /** Used challenges that are remembered, of all devices and of one. */
   challengesMax: 10_000,
+  challengesPerDeviceMax: 1_000,
+  /** Clips that devices have stored: of one device, and of all. */
+  ownClipsMax: 10_000,
+  ownBytesMax: 16 * GiB,
+  ownTotalMax: 1_000_000,
+  /** Clips on the lists of all skills. */
+  listedMax: 200_000,
+  /** Clips leave so much of the disk free: the database of the hub must never find it full. */
+  reserveBytes: 64 * MiB,
+  /** A content that was sent and is used by nobody after so long is removed; how often that is looked for. */
+  unusedMs: days(1),
+  sweepMs: hours(1),
+  removalsAtOnce: 4,
   telemetryKept: 1_440,
+  /** How often what devices sent is written, and how many rows at once. */
+  telemetryWriteMs: seconds(5),
+  telemetryRows: 500,
+  telemetryPage: 100,
+  /** How long a bucket may take to answer, and to give or take the next bytes. */
   objectMs: seconds(30),
+  /** A bucket that is busy, or closed an idle connection, is asked so often in all. */
+  objectTries: 3,
+  objectRetryMs: 200,
+  objectConnections: 256,
+  objectFaultBytesMax: 16 * KiB,
+  /** Publishing a skill: its description, uploads at once, and how often it begins anew when contents went meanwhile. */
+  skillFileBytesMax: 4 * MiB,
+  uploadsAtOnce: 4,
+  publishTries: 3,
 } as const
