@@ -36,6 +36,8 @@ export class Service implements ClipService {
   readonly #prefetch: Prefetch
   readonly #sync: SkillSync
   readonly #sharing: Sharing | null
+  /** What is being fetched ahead. */
+  readonly #coming = new Set<Ahead>()
   #timers: (() => void)[] = []
   #closed = false
 
@@ -187,24 +189,32 @@ export class Service implements ClipService {
 
   /** A clip of a list, before anybody asks for it. @returns false when the hub could not give it */
   async #ahead(skill: string, clip: ListedClip): Promise<boolean> {
-    const wanted = (): boolean => !this.#closed && this.#isListed(skill, clip)
-    const described = descriptionOf(skill, clip)
-    const { id, sha256 } = clip
+    const here = this.#store.peek(clip.id)
+    const isHere = here !== null && (here.skill !== skill || here.content.key === keyOf(clip.sha256))
+    if (isHere || this.#closed || !this.#isListed(skill, clip)) return true
+    // What would only push out what was just fetched is left until it is asked for.
+    if (!this.#hasRoom(skill, clip)) return true
+    const coming = { skill, clip }
+    this.#coming.add(coming)
     try {
-      const here = this.#store.peek(id)
-      if (!wanted() || (here !== null && (here.skill !== skill || here.content.key === keyOf(sha256))))
-        return true
-      // What would only push out what was just fetched is left until it is asked for.
-      if (!this.#hasRoom(skill, clip)) return true
-      if ((await this.#store.alias(sha256, described)) !== null) return true
-      const ended = await (await this.#fetcher.fetch({ clip, about: described, wanted }, 'some time')).ended
-      // Another clip of the same content may have been what was fetched.
-      if (ended.ok && wanted() && this.#store.peek(id) === null) await this.#store.alias(sha256, described)
-      return ended.ok || errorTable[ended.error.code].family !== 'network'
+      return await this.#bring(coming)
     } catch (caught) {
       this.#failed('clip not fetched ahead', caught)
       return errorTable[faultOf(caught).code].family !== 'network'
+    } finally {
+      this.#coming.delete(coming)
     }
+  }
+
+  async #bring({ skill, clip }: Ahead): Promise<boolean> {
+    const wanted = (): boolean => !this.#closed && this.#isListed(skill, clip)
+    const about = descriptionOf(skill, clip)
+    if ((await this.#store.alias(clip.sha256, about)) !== null) return true
+    const ended = await (await this.#fetcher.fetch({ clip, about, wanted }, 'some time')).ended
+    // Another clip of the same content may have been what was fetched.
+    if (ended.ok && wanted() && this.#store.peek(clip.id) === null)
+      await this.#store.alias(clip.sha256, about)
+    return ended.ok || errorTable[ended.error.code].family !== 'network'
   }
 
   #isListed(skill: string, clip: ListedClip): boolean {
@@ -212,13 +222,19 @@ export class Service implements ClipService {
     return found?.skill === skill && found.clip.sha256 === clip.sha256
   }
 
+  /** With all that is coming it is within the limits, so that nothing has to leave. */
   #hasRoom(skill: string, { sha256, bytes }: ListedClip): boolean {
     const { now } = this.#store.figures()
-    const more = this.#store.has(sha256) ? 0 : bytes
-    if (now.sizeBytes + more > now.maxBytes || now.items >= now.maxItems) return false
+    const coming = [...this.#coming]
+    const fresh = new Map(coming.map(({ clip }) => [clip.sha256, clip.bytes] as const)).set(sha256, bytes)
+    let more = 0
+    for (const [content, size] of fresh) more += this.#store.has(content) ? 0 : size
+    if (now.sizeBytes + more > now.maxBytes || now.items + coming.length >= now.maxItems) return false
     const { quotas, quotaDefault } = this.#settings.limits
     const quota = quotas.get(skill) ?? quotaDefault
-    return quota === Number.POSITIVE_INFINITY || this.#bytesOf(skill) + bytes <= quota
+    if (quota === Number.POSITIVE_INFINITY) return true
+    const its = coming.reduce((sum, it) => sum + (it.skill === skill ? it.clip.bytes : 0), bytes)
+    return this.#bytesOf(skill) + its <= quota
   }
 
   #bytesOf(skill: string): number {
@@ -283,6 +299,12 @@ export class Service implements ClipService {
     const { code, what } = faultOf(caught)
     this.#ports.events.emit({ event, code, what })
   }
+}
+
+/** A clip of a list that nobody has asked for. */
+interface Ahead {
+  readonly skill: string
+  readonly clip: ListedClip
 }
 
 function checkName(what: string, name: string): void {
