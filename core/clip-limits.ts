@@ -75,6 +75,17 @@ export const indexLimits = {
 export const servingLimits = {
   clientsMax: 64,
   requestBytesMax: 64 * KiB,
+  /** Clips that are taken in at once: each is in memory whole. Others wait. */
+  uploadsMax: 2,
+  /** How long what a refused client still sends is taken and thrown away, so that it sees why. */
+  lingerMs: seconds(2),
+  /** Clips of one page of the list, unless asked for otherwise, and at most. */
+  pageClips: 100,
+  pageClipsMax: 1_000,
+  /** A program that asks gives up when nothing comes for so long. */
+  answerMs: minutes(2),
+  /** Files that were read lately and stay open. */
+  filesOpenMax: 32,
   /** A client that takes nothing for so long is let go. */
   idleMs: minutes(1),
   /** Fetches from the hub at once, and those that wait. */
