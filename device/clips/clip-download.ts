@@ -59,9 +59,9 @@ export class ClipDownload {
     this.ended = this.#run(about)
   }
 
-  /** Gives up, unless somebody is listening. */
-  cancel(): void {
-    if (this.#readers === 0) this.#cancel.abort()
+  /** Gives up; who is listening is told. */
+  stop(): void {
+    this.#cancel.abort()
   }
 
   /** Checked bytes of a part, as they come. @throws EverbootError why the rest does not come */
@@ -218,8 +218,12 @@ export class ClipDownload {
   async #letGo(): Promise<void> {
     if (this.#released) return
     this.#released = true
-    if (this.#lease === null) await this.#store.abandon(this.#draft)
-    else this.#lease.done()
+    if (this.#lease !== null) return this.#lease.done()
+    // What cannot be removed now is removed at the next start.
+    await this.#store.abandon(this.#draft).catch((caught: unknown) => {
+      const { code, what } = faultOf(caught)
+      this.#ports.events.emit({ event: 'clip not removed', clip: this.clip.id, code, what })
+    })
   }
 }
 

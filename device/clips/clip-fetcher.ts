@@ -19,6 +19,7 @@ interface Waiting {
   readonly sha256: string
   urgency: Urgency
   readonly begin: () => void
+  readonly giveUp: () => void
 }
 
 export class ClipFetcher {
@@ -29,7 +30,7 @@ export class ClipFetcher {
   readonly #negatives: Negatives
   /** By SHA-256. */
   readonly #downloads = new Map<string, Promise<ClipDownload>>()
-  #waiting: Waiting[] = []
+  readonly #waiting: Waiting[] = []
   #running = 0
   #closed = false
 
@@ -48,7 +49,7 @@ export class ClipFetcher {
       if (urgency === 'now') this.#hurry(clip.sha256)
       return known
     }
-    const why = this.#inVain(clip)
+    const why = this.#closed ? fault('EB-CANCELLED', 'the clip cache is closing') : this.#inVain(clip)
     if (why !== null) throw new EverbootError(why)
     const begun = this.#turn(clip.sha256, urgency).then(() => this.#begin(clip, about))
     this.#downloads.set(clip.sha256, begun)
@@ -62,12 +63,14 @@ export class ClipFetcher {
     this.#negatives.clear()
   }
 
+  /** Nothing is fetched any more when it returns, and nobody waits. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#waiting = []
-    for (const download of this.#downloads.values()) {
+    for (const { giveUp } of this.#waiting.splice(0)) giveUp()
+    for (const download of [...this.#downloads.values()]) {
       const it = await download.catch(() => null)
-      it?.cancel()
+      it?.stop()
+      await it?.ended
     }
   }
 
@@ -113,8 +116,9 @@ export class ClipFetcher {
   }
 
   #turn(sha256: string, urgency: Urgency): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push({ sha256, urgency, begin: resolve })
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => reject(new EverbootError(fault('EB-CANCELLED', 'the clip cache is closing')))
+      this.#waiting.push({ sha256, urgency, begin: resolve, giveUp })
       this.#next()
     })
   }
