@@ -8,7 +8,7 @@ import { copyFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { present } from '../../../core/assert.ts'
 import type { ClipStats } from '../../../core/wire/skills.ts'
-import { openClipClient } from '../../../device/clips/adapters/clip-client.ts'
+import { type ClipClient, clipClient } from '../../../device/clips/adapters/clip-client.ts'
 import type { Children, Service } from '../../adapters/children.ts'
 import { openDesk, until } from '../../adapters/desk.ts'
 import { type MadeSkill, makeSkillSet, type SkillSet } from '../../adapters/skill-set.ts'
@@ -67,7 +67,7 @@ export async function openClipsStage(options: ClipsStageOptions): Promise<ClipsS
     await children.run(['emulator', 'create', at(room), ...from])
   }
   const running = new Map<Room, Service>()
-  const client = (room: Room) => openClipClient(at(room, 'run/everboot/clips.sock'))
+  const client = (room: Room): ClipClient => clipClient(at(room, 'run/everboot/clips.sock'))
   return {
     directory,
     skills,
@@ -94,11 +94,17 @@ export async function openClipsStage(options: ClipsStageOptions): Promise<ClipsS
       running.delete(room)
     },
     async play(room, clip) {
-      const { bytes, from } = await client(room).get(clip)
-      return { sha256: createHash('sha256').update(bytes).digest('hex'), from }
+      const { parts, from } = await client(room).get(clip)
+      const hash = createHash('sha256')
+      for await (const part of parts) hash.update(part)
+      return { sha256: hash.digest('hex'), from }
     },
     stats: (room) => client(room).stats(),
-    clips: async (room) => (await client(room).list()).map((it) => it.id),
+    async clips(room) {
+      const ids: string[] = []
+      for await (const page of client(room).list()) ids.push(...page.map((it) => it.id))
+      return ids
+    },
     fleet: () => desk.hub.get('/v1/clips/stats'),
     async close() {
       for (const service of running.values()) await service.stop()
