@@ -9,8 +9,6 @@ import { fail, ok, type Result } from '../core/result.ts'
 
 /** null: it does not say. */
 export interface HeaderFacts {
-  readonly container: string | null
-  readonly sampleRate: number | null
   readonly channels: number | null
   /** Bits per second. */
   readonly bitRate: number | null
@@ -27,8 +25,6 @@ export async function readHeaders(bytes: Uint8Array): Promise<Result<HeaderFacts
       skipPostHeaders: true,
     })
     return ok({
-      container: format.container ?? null,
-      sampleRate: format.sampleRate ?? null,
       channels: format.numberOfChannels ?? null,
       bitRate: format.bitrate ?? null,
       seconds: format.duration ?? null,

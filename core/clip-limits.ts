@@ -105,15 +105,51 @@ export const servingLimits = {
   pressurePercent: 10,
   pressureUse: 0.9,
   telemetryMs: minutes(1),
+  /** A cache that could not be opened is tried again. */
+  reopenMs: seconds(30),
+  /** What clips give way when the agent's own files find the partition full, at least. */
+  yieldBytes: MiB,
 } as const
 
 /** Clips at the hub. */
 export const hubClipLimits = {
+  /** Uploads and claims under way, of all devices and of one. */
   uploadsMax: 8,
+  uploadsPerDeviceMax: 2,
+  /** One upload; the longest clip takes this long at 37 KiB a second. */
+  uploadMs: minutes(30),
   /** Asked whether they are there, in one request. */
   haveMax: 1_000,
   challengeMs: minutes(5),
+  /** Used challenges that are remembered, of all devices and of one. */
   challengesMax: 10_000,
+  challengesPerDeviceMax: 1_000,
+  /** Clips that devices have stored: of one device, and of all. */
+  ownClipsMax: 10_000,
+  ownBytesMax: 16 * GiB,
+  ownTotalMax: 500_000,
+  /** Clips on the lists of all skills. */
+  listedMax: 200_000,
+  /** Clips leave so much of the disk free: the database of the hub must never find it full. */
+  reserveBytes: 64 * MiB,
+  /** A content that was sent and is used by nobody after so long is removed; how often that is looked for. */
+  unusedMs: days(1),
+  sweepMs: hours(1),
+  removalsAtOnce: 4,
   telemetryKept: 1_440,
+  /** How often what devices sent is written, and how many rows at once. */
+  telemetryWriteMs: seconds(5),
+  telemetryRows: 500,
+  telemetryPage: 100,
+  /** How long a bucket may take to answer, and to give or take the next bytes. */
   objectMs: seconds(30),
+  /** A bucket that is busy, or closed an idle connection, is asked so often in all. */
+  objectTries: 3,
+  objectRetryMs: 200,
+  objectConnections: 256,
+  objectFaultBytesMax: 16 * KiB,
+  /** Publishing a skill: its description, uploads at once, and how often it begins anew when contents went meanwhile. */
+  skillFileBytesMax: 4 * MiB,
+  uploadsAtOnce: 4,
+  publishTries: 3,
 } as const

@@ -16,7 +16,6 @@ const footerBytes = 2
 
 interface Stream {
   readonly sampleRate: number
-  readonly channels: number
   readonly samples: number
   /** Where the sound begins. */
   readonly soundAt: number
@@ -36,18 +35,19 @@ export const walkFlac: Walk = (bytes, start) => {
   const stream = read.value
   const counted = countSamples(bytes, stream.soundAt)
   if (!counted.ok) return counted
-  if (counted.value !== stream.samples) {
-    return fail(`it says that it has ${stream.samples} samples, and has ${counted.value}`)
+  const samples = counted.value
+  // Zero: whoever wrote it did not know yet.
+  if (stream.samples !== 0 && stream.samples !== samples) {
+    return fail(`it says that it has ${stream.samples} samples, and has ${samples}`)
   }
   return ok({
     format: 'flac',
     sampleRate: stream.sampleRate,
-    channels: stream.channels,
-    samples: stream.samples,
+    samples,
     soundBytes: bytes.length - stream.soundAt,
     statesBitRate: false,
     compressionLevel: null,
-    headers: { bytes: headOf(bytes, start), samples: stream.samples },
+    headers: { bytes: headOf(bytes, start), samples },
   })
 }
 
@@ -68,10 +68,8 @@ function readMetadata(bytes: Buffer, start: number): Result<Stream, string> {
   if (at >= bytes.length) return fail('it ends before its sound')
   const info = bytes.readBigUInt64BE(start + magicBytes + blockHeadBytes + 10)
   const samples = Number(info & 0xf_ffff_ffffn)
-  if (samples === 0) return fail('it does not say how long it is')
   return ok({
     sampleRate: Number(info >> 44n),
-    channels: Number((info >> 41n) & 7n) + 1,
     samples,
     soundAt: at,
   })

@@ -32,7 +32,6 @@ export const walkMp3: Walk = (bytes, start) => {
   return ok({
     format: 'mp3',
     sampleRate: first.sampleRate,
-    channels: first.channels,
     samples: Math.max(0, samples - (info?.added ?? 0)),
     soundBytes: frames.bytes,
     statesBitRate: frames.bitRate !== null,

@@ -7,7 +7,6 @@ import { fail, ok, type Result } from '../../core/result.ts'
 
 export interface Codec {
   readonly sampleRate: number
-  readonly channels: number
   /** Packets before the sound. */
   readonly headerPackets: number
   /** Samples at the beginning that are not played. */
@@ -55,7 +54,6 @@ function vorbis(packet: Buffer): Result<Codec, string> {
   const nothing = { least: 0, most: 0 }
   return ok({
     sampleRate: packet.readUInt32LE(12),
-    channels: packet.readUInt8(11),
     headerPackets: 3,
     skipped: 0,
     statesBitRate: packet.readInt32LE(20) > 0,
@@ -68,7 +66,6 @@ function opus(packet: Buffer): Result<Codec, string> {
     return fail('it is of an unknown Opus')
   return ok({
     sampleRate: opusRate,
-    channels: packet.readUInt8(9),
     headerPackets: 2,
     skipped: packet.readUInt16LE(10),
     statesBitRate: false,

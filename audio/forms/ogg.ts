@@ -51,7 +51,6 @@ export const walkOgg: Walk = (bytes) => {
   return ok({
     format: 'ogg',
     sampleRate: state.codec.sampleRate,
-    channels: state.codec.channels,
     samples: Math.max(0, samples),
     soundBytes: state.soundBytes,
     statesBitRate: state.codec.statesBitRate,

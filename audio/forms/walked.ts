@@ -12,7 +12,6 @@ export interface Walked {
   readonly format: ClipFormat
   /** Hz, of what a player plays. */
   readonly sampleRate: number
-  readonly channels: number
   /** Of one channel, as a player plays them. */
   readonly samples: number
   /** Of the sound alone, without headers and tags. */

@@ -16,7 +16,6 @@ interface Chunk {
 
 interface Coding {
   readonly sampleRate: number
-  readonly channels: number
   /** Of one sample of all channels. */
   readonly blockBytes: number
 }
@@ -41,12 +40,11 @@ export const walkWav: Walk = (bytes) => {
   const { format, data } = chunks.value
   const coding = codingOf(bytes, format)
   if (!coding.ok) return coding
-  const { sampleRate, channels, blockBytes } = coding.value
+  const { sampleRate, blockBytes } = coding.value
   const samples = Math.floor(data.bytes / blockBytes)
   return ok({
     format: 'wav',
     sampleRate,
-    channels,
     samples,
     soundBytes: data.bytes,
     statesBitRate: true,
@@ -101,5 +99,5 @@ function codingOf(bytes: Buffer, { at, bytes: length }: Chunk): Result<Coding, s
   ) {
     return fail('the numbers in its format contradict each other')
   }
-  return ok({ sampleRate, channels, blockBytes })
+  return ok({ sampleRate, blockBytes })
 }

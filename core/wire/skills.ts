@@ -156,6 +156,10 @@ export function decodeTelemetry(payload: Uint8Array): Result<Telemetry, Fault> {
   return decodeDocument('telemetry', telemetrySchema, payload, wireLimits.messageBytesMax)
 }
 
+export function encodeTelemetry(telemetry: Telemetry): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(telemetry))
+}
+
 function decodeDocument<T>(
   what: string,
   schema: v.GenericSchema<unknown, T>,

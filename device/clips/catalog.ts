@@ -14,6 +14,8 @@ export interface SkillList {
   readonly seq: number
   readonly version: string
   readonly clips: readonly ListedClip[]
+  /** Of a list of own clips: those that the hub has still to hear are gone (sharing.ts). */
+  readonly forgotten?: readonly string[] | undefined
 }
 
 export interface CatalogParts {

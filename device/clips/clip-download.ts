@@ -15,7 +15,7 @@ import type { ListedClip } from '../../core/wire/skills.ts'
 import { fetchRange, type RangeBody } from '../download/range-fetch.ts'
 import { retrying } from '../download/retrying.ts'
 import { type TransferFault, transferFault } from '../download/transfer-fault.ts'
-import type { ClipStore, Description } from './clip-store.ts'
+import { type ClipStore, type Description, keyOf } from './clip-store.ts'
 import type { Draft, Reading } from './contents.ts'
 
 export interface DownloadPorts {
@@ -158,7 +158,7 @@ export class ClipDownload {
   ): Promise<Result<Kept, Fault>> {
     try {
       await this.#store.place(this.#draft, finished, about)
-      this.#lease = this.#store.lease(this.clip.sha256)
+      this.#lease = this.#store.lease(keyOf(this.clip.sha256))
       return ok('kept')
     } catch (caught) {
       const { code, what } = faultOf(caught)

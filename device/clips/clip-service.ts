@@ -27,6 +27,7 @@ import {
 } from './clip-store.ts'
 import { MemoryTier } from './memory-tier.ts'
 import { openClipStore } from './recovery.ts'
+import { type ClipUplink, isOwnList, Sharing, skillOfList } from './sharing.ts'
 import { SkillSync } from './skill-sync.ts'
 
 export interface ClipPorts {
@@ -36,6 +37,8 @@ export interface ClipPorts {
   readonly entropy: Entropy
   readonly fetch: Fetch
   readonly events: Events
+  /** Absent: clips of this device stay on it. */
+  readonly uplink?: ClipUplink
   /** Whether memory is short on this device now. */
   readonly memoryShort?: () => Promise<boolean>
 }
@@ -96,6 +99,8 @@ export interface ClipService {
   invalidateContent(sha256: string): Promise<number>
   clear(): Promise<void>
   pin(id: string, pinned: boolean): Promise<boolean>
+  /** The hub keeps the clip too: it comes back when it had to give way. @returns bytes that were sent. @throws EverbootError EB-CLIP-PRIVATE, EB-CLIP-MISSING, a fault of the network */
+  share(id: string): Promise<number>
   /** Fetches what the skill lists and is not here. @returns how many clips are to be fetched */
   prefetch(skill: string): number
   stats(): ClipStats
@@ -134,6 +139,7 @@ class Service implements ClipService {
   readonly #fetcher: ClipFetcher
   readonly #sync: SkillSync
   readonly #memory: MemoryTier
+  readonly #sharing: Sharing | null
   readonly #renewing = new Set<string>()
   #memoryHits = 0
   #timers: (() => void)[] = []
@@ -145,6 +151,7 @@ class Service implements ClipService {
     this.#store = store
     this.#catalog = catalog
     this.#memory = new MemoryTier(settings.memoryBytes)
+    this.#sharing = ports.uplink === undefined ? null : new Sharing(store, catalog, ports.uplink)
     this.#fetcher = new ClipFetcher(ports, store, settings.hubUrl)
     this.#sync = new SkillSync(ports, settings, store, catalog, {
       wanted: (skill, clip) => void this.#ahead(skill, clip),
@@ -229,14 +236,15 @@ class Service implements ClipService {
   async #fromHub(id: string): Promise<Playable> {
     const listed = this.#catalog.find(id)
     if (listed === null) raise('EB-CLIP-MISSING', `there is no clip ${id}`)
-    const { skill, clip } = listed
+    const { clip } = listed
+    const skill = skillOfList(listed.skill)
     this.#store.missed(skill)
-    const about = descriptionOf(skill, clip)
+    const about = { ...descriptionOf(skill, clip), listed: !isOwnList(listed.skill) }
     if ((await this.#store.alias(clip.sha256, about)) !== null) {
       const open = this.#store.open(id)
       if (open !== null) return this.#fromDisk(open)
     }
-    const download = await this.#fetch(skill, clip, 'now')
+    const download = await this.#fetch(clip, about, 'now')
     return {
       ...{ id, skill, bytes: clip.bytes, tag: clip.sha256, audio: clip.audio, from: 'network' },
       read: (start, endExclusive) => download.read(start, endExclusive),
@@ -261,9 +269,9 @@ class Service implements ClipService {
       .finally(() => this.#renewing.delete(id))
   }
 
-  async #fetch(skill: string, clip: ListedClip, urgency: Urgency) {
+  async #fetch(clip: ListedClip, about: Description, urgency: Urgency) {
     await this.#makeRoom(clip.bytes)
-    return this.#fetcher.fetch(clip, descriptionOf(skill, clip), urgency)
+    return this.#fetcher.fetch(clip, about, urgency)
   }
 
   /** A clip of a list, before anybody asks for it. */
@@ -275,7 +283,7 @@ class Service implements ClipService {
       if ((await this.#store.alias(clip.sha256, descriptionOf(skill, clip))) !== null) return
       // What would only push out what was just fetched is left until it is asked for.
       if (!this.#hasRoom(clip)) return
-      const download = await this.#fetch(skill, clip, 'some time')
+      const download = await this.#fetch(clip, descriptionOf(skill, clip), 'some time')
       const ended = await download.ended
       // Another clip of the same content may have been what was fetched.
       if (ended.ok && this.#store.peek(clip.id) === null) {
@@ -344,7 +352,8 @@ class Service implements ClipService {
     return this.#store.list()
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
+    await this.#sharing?.forget(id)
     return this.#store.remove(id)
   }
 
@@ -366,6 +375,12 @@ class Service implements ClipService {
 
   pin(id: string, pinned: boolean): Promise<boolean> {
     return this.#store.pin(id, pinned)
+  }
+
+  async share(id: string): Promise<number> {
+    checkName('clip', id)
+    if (this.#sharing === null) raise('EB-CONFIG', 'this device has no hub to share clips by')
+    return this.#sharing.share(id)
   }
 
   prefetch(skill: string): number {
@@ -399,6 +414,7 @@ class Service implements ClipService {
   linkUp(): void {
     this.#fetcher.linkUp()
     this.#sync.linkUp()
+    this.#sharing?.settle().catch((caught: unknown) => this.#failed('own clips', caught))
   }
 
   giveWay(bytes: number): Promise<number> {

@@ -269,9 +269,9 @@ export class ClipStore implements CacheListener {
     return { ...reading, clip: present(this.peek(id), 'a clip that was found') }
   }
 
-  /** Keeps a content that clips share from going while it is read. */
-  lease(sha256: string): Reading | null {
-    return this.#state.contents.read(keyOf(sha256))
+  /** Keeps a content from going while it is read. */
+  lease(key: string): Reading | null {
+    return this.#state.contents.read(key)
   }
 
   /** Counts a miss of a skill that lists the clip. */

@@ -22,6 +22,7 @@ import { fetchRange } from '../download/range-fetch.ts'
 import type { TransferFault } from '../download/transfer-fault.ts'
 import type { Catalog } from './catalog.ts'
 import { type ClipStore, keyOf } from './clip-store.ts'
+import { isOwnList } from './sharing.ts'
 import { turns } from './turns.ts'
 
 export interface SyncPorts {
@@ -67,6 +68,7 @@ export class SkillSync {
   /** Carries out lists that were kept and not carried out, and wants what is missing. */
   async begin(): Promise<void> {
     for (const list of this.#catalog.skills()) {
+      if (isOwnList(list.skill)) continue
       if (this.#store.skillSeq(list.skill) !== list.seq)
         await this.#carryOut(list.skill, list.seq, list.clips)
     }

@@ -8,6 +8,8 @@ import { publish } from './publish.ts'
 import { rolloutCreate } from './rollout-create.ts'
 import { rolloutList, rolloutStatus } from './rollout-status.ts'
 import { serve } from './serve.ts'
+import { skillsList, skillsShow, skillsWithdraw } from './skills.ts'
+import { skillsPublish } from './skills-publish.ts'
 
 export const commands: readonly Command[] = [
   serve,
@@ -18,4 +20,8 @@ export const commands: readonly Command[] = [
   rolloutCreate,
   rolloutStatus,
   rolloutList,
+  skillsPublish,
+  skillsList,
+  skillsShow,
+  skillsWithdraw,
 ]

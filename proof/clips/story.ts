@@ -103,7 +103,6 @@ const use = (...ids: readonly string[]): Deed =>
 const skills: Readonly<Record<string, string>> = { one: 'red', two: 'red', three: 'blue', four: 'blue' }
 const ofSkill = (skill: string) => (id: string) => (skills[id] ?? 'red') !== skill
 
-/** The whole story; a shorter one for cuts two deep is a part of it. */
 export const story: readonly Deed[] = [
   put('one', 'red', 'A'),
   put('two', 'red', 'B'),
@@ -162,25 +161,4 @@ export const story: readonly Deed[] = [
     () => new Map(),
   ),
   put('last', 'red', 'B'),
-]
-
-/** Begins in the middle of things; for cuts in the recovery from cuts. */
-export const shortStory: readonly Deed[] = [
-  put('one', 'red', 'A'),
-  alias('two', 'red', 'A'),
-  put('three', 'blue', 'E'),
-  put('four', 'blue', 'C'),
-  put('five', 'red', 'D'),
-  change(
-    'list of red',
-    (store) => store.applySkill('red', 7, ['one']),
-    without((id) => id !== 'one'),
-  ),
-  change('invalidate blue', (store) => store.invalidateSkill('blue'), without(ofSkill('blue'))),
-  change(
-    'write anew',
-    (store) => store.begin(true),
-    (before) => before,
-  ),
-  put('six', 'red', 'B', { own: true }),
 ]

@@ -6,7 +6,7 @@ import { sample } from './samples.ts'
 test('headers say what the encoder wrote into them', async () => {
   expect(await readHeaders(sample('vorbis.ogg'))).toEqual({
     ok: true,
-    value: { container: 'Ogg', sampleRate: 8_000, channels: 1, bitRate: 14_000, seconds: 0.3 },
+    value: { channels: 1, bitRate: 14_000, seconds: 0.3 },
   })
 })
 
@@ -24,5 +24,5 @@ test('a reader that goes round in circles is stopped', async () => {
 test('a reader that is given much, but no circles, is not stopped', async () => {
   const varying = Buffer.concat([sample('plain.mp3').subarray(0, 72), sample('plain.mp3').subarray(72, 144)])
   const read = await readHeaders(Buffer.alloc(1_000_000 - (1_000_000 % 144), varying))
-  expect(read).toMatchObject({ ok: true, value: { container: 'MPEG', channels: 1 } })
+  expect(read).toMatchObject({ ok: true, value: { channels: 1 } })
 })

@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { type ClipFormat, sampleRates } from '../../core/wire/skills.ts'
 import { ffmpeg, run } from './sound-tools.ts'
 
+export { decodedSamples, noSound } from './sound-tools.ts'
+
 export interface Sound {
   /** Name of the file, with its extension. */
   readonly name: string

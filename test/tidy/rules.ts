@@ -94,6 +94,7 @@ const purity: Readonly<Record<string, Rule>> = {
       { 'hub/http/api.ts': "import { connect } from 'node:net'" },
       { 'hub/http/api.ts': "import mqtt from 'mqtt'" },
       { 'audio/headers.ts': "import { parseFile } from 'music-metadata'" },
+      { 'device/clips/clip-cache.ts': "import { readFile } from 'node:fs/promises'" },
       { 'hub/fleet/tokens.ts': "import { randomBytes } from 'node:crypto'" },
       { 'images/release/writer.ts': "import { zstdCompress, createGzip } from 'node:zlib'" },
       { 'device/agent.ts': "import { systemClock } from './adapters/clock.ts'" },

@@ -32,7 +32,7 @@ export function isCode(path: string): boolean {
 
 /** Where a file may touch the world: adapters, command line, composition root, programs inside an image. */
 export function mayDoIo(path: string): boolean {
-  return /(^|\/)(adapters|cli|files)\/|(^|\/)(cli[^/]*|main)\.ts$|^(everboot\.ts$|bin\/)/.test(path)
+  return /(^|\/)(adapters|cli|files)\/|(^|\/)(cli(-[^/]+)?|main)\.ts$|^(everboot\.ts$|bin\/)/.test(path)
 }
 
 function* files(directory: string, below: string): Generator<string> {
