@@ -120,7 +120,7 @@ export function serviceDouble(can: Partial<ClipService>): ClipService {
   return {
     ...{ get: never, put: never, peek: () => null, list: () => [], remove: never, forget: never },
     ...{ invalidateSkill: never, invalidateContent: never, clear: never, pin: never, prefetch: never },
-    ...{ stats: never, announced: never, linkUp: never, giveWay: never, close: never },
+    ...{ stats: never, share: never, announced: never, linkUp: never, giveWay: never, close: never },
     ...{ onLeft: () => {}, onFull: () => {} },
     ...can,
   }
