@@ -68,7 +68,8 @@ export const indexLimits = {
   tailBytesMin: 64 * KiB,
   /** Accesses are remembered in the index this often. */
   touchMs: minutes(5),
-  touchesMax: 4_096,
+  /** For more changes at once it is written anew: they would not fit one frame. */
+  changesMax: 4_096,
 } as const
 
 /** Serving clips on the device. */
@@ -93,6 +94,8 @@ export const servingLimits = {
   waitingMax: 1_024,
   fetchMs: seconds(30),
   fetchTries: 3,
+  /** Of what is fetched ahead of need, what the hub could not give is tried so often, until it is announced anew. */
+  prefetchRounds: 3,
   /** What the hub does not have is not asked for again for so long. */
   negativeMs: seconds(30),
   negativesMax: 10_000,

@@ -15,13 +15,17 @@ export class Breaker {
     this.#clock = clock
   }
 
-  /** How long nothing is to be asked; 0: ask. The first request after a pause is let through alone. */
+  /** How long nothing is to be asked; 0: ask. */
   waitMs(): number {
     if (this.#failures < servingLimits.breakerFailures) return 0
-    const nowMs = this.#clock.monotonicMs()
-    if (nowMs < this.#untilMs) return this.#untilMs - nowMs
-    this.#untilMs = nowMs + servingLimits.breakerMs
-    return 0
+    return Math.max(0, this.#untilMs - this.#clock.monotonicMs())
+  }
+
+  /** Somebody is about to ask: as `waitMs`, but the first one after a pause is let through alone. */
+  enter(): number {
+    const waitMs = this.waitMs()
+    if (waitMs === 0) this.#untilMs = this.#clock.monotonicMs() + servingLimits.breakerMs
+    return waitMs
   }
 
   failed(): void {

@@ -1,14 +1,14 @@
 /**
  * The lists of clips of skills, as the hub announced them: on the disk, sealed, and in memory by clip.
  * Promise: a list is replaced in one step; one that cannot be read is as none, and is fetched again when the hub
- * announces it; of two skills that list one clip the first keeps it.
+ * announces it; of two skills that list one clip the first keeps it, until it does not list it any more.
  * Leaves to others: signatures and hashes, checked before `keep` (skill-sync.ts).
  */
 import type { Entropy, FileStore } from '../../core/ports.ts'
 import type { ListedClip } from '../../core/wire/skills.ts'
 import { chunkSeal, fileNonceBytes } from './xchacha.ts'
 
-/** A skill that is not withdrawn. */
+/** What a skill lists; nothing when it is withdrawn. */
 export interface SkillList {
   readonly skill: string
   readonly seq: number
@@ -18,6 +18,12 @@ export interface SkillList {
   readonly forgotten?: readonly string[] | undefined
 }
 
+/** A clip, and the skill whose list it is of. */
+export interface Listing {
+  readonly skill: string
+  readonly clip: ListedClip
+}
+
 export interface CatalogParts {
   readonly files: FileStore
   readonly entropy: Entropy
@@ -25,12 +31,18 @@ export interface CatalogParts {
 }
 
 const form = Buffer.from('EBL1')
-const prefix = 's'
+
+/** Of a list, or of one that was not finished. */
+export function isListFile(name: string): boolean {
+  return /^s[0-9a-f]{32}(\.new)?$/.test(name)
+}
 
 export class Catalog {
   readonly #parts: CatalogParts
   readonly #skills = new Map<string, SkillList>()
-  readonly #clips = new Map<string, { readonly skill: string; readonly clip: ListedClip }>()
+  readonly #clips = new Map<string, Listing>()
+  /** By clip: who lists it besides the one that has it, the first first. */
+  readonly #others = new Map<string, readonly Listing[]>()
 
   constructor(parts: CatalogParts) {
     this.#parts = parts
@@ -39,15 +51,21 @@ export class Catalog {
   /** Reads what is kept. @returns how many files were unreadable; they are removed */
   async load(): Promise<number> {
     const { files } = this.#parts
+    const lists: SkillList[] = []
     let lost = 0
     for (const name of await files.list()) {
-      if (!name.startsWith(prefix)) continue
+      if (!isListFile(name)) continue
       const list = name.endsWith('.new') ? null : this.#read(await files.read(name))
-      if (list === null) {
-        await files.remove(name)
-        if (!name.endsWith('.new')) lost += 1
-      } else this.#add(list)
+      if (list !== null) {
+        lists.push(list)
+        continue
+      }
+      await files.remove(name)
+      if (!name.endsWith('.new')) lost += 1
     }
+    // Who was first is not known any more: the older list, whatever the order of the files.
+    lists.sort((one, other) => one.seq - other.seq || (one.skill < other.skill ? -1 : 1))
+    for (const list of lists) this.#take(list)
     return lost
   }
 
@@ -55,7 +73,7 @@ export class Catalog {
     return this.#skills.get(skill) ?? null
   }
 
-  find(clip: string): { readonly skill: string; readonly clip: ListedClip } | null {
+  find(clip: string): Listing | null {
     return this.#clips.get(clip) ?? null
   }
 
@@ -73,8 +91,7 @@ export class Catalog {
     await files.syncFile(`${name}.new`)
     await files.rename(`${name}.new`, name)
     await files.syncDir()
-    this.#remove(list.skill)
-    this.#add(list)
+    this.#take(list)
   }
 
   #read(bytes: Uint8Array | null): SkillList | null {
@@ -91,17 +108,37 @@ export class Catalog {
     return clear === null ? null : (JSON.parse(clear.toString('utf8')) as SkillList)
   }
 
-  #add(list: SkillList): void {
-    this.#skills.set(list.skill, list)
-    for (const clip of list.clips) {
-      if (!this.#clips.has(clip.id)) this.#clips.set(clip.id, { skill: list.skill, clip })
+  #take(list: SkillList): void {
+    const { skill, clips } = list
+    const ids = new Set(clips.map(({ id }) => id))
+    for (const { id } of this.#skills.get(skill)?.clips ?? []) {
+      if (!ids.has(id)) this.#leave(id, skill)
     }
+    for (const clip of clips) this.#enter({ skill, clip })
+    this.#skills.delete(skill)
+    this.#skills.set(skill, list)
   }
 
-  #remove(skill: string): void {
-    for (const { id } of this.#skills.get(skill)?.clips ?? []) {
-      if (this.#clips.get(id)?.skill === skill) this.#clips.delete(id)
+  #enter(it: Listing): void {
+    const { id } = it.clip
+    const has = this.#clips.get(id)
+    if (has === undefined || has.skill === it.skill) {
+      this.#clips.set(id, it)
+      return
     }
-    this.#skills.delete(skill)
+    const others = this.#others.get(id) ?? []
+    const at = others.findIndex(({ skill }) => skill === it.skill)
+    this.#others.set(id, at < 0 ? [...others, it] : others.with(at, it))
+  }
+
+  #leave(id: string, skill: string): void {
+    const others = (this.#others.get(id) ?? []).filter((it) => it.skill !== skill)
+    if (this.#clips.get(id)?.skill === skill) {
+      const next = others.shift()
+      if (next === undefined) this.#clips.delete(id)
+      else this.#clips.set(id, next)
+    }
+    if (others.length === 0) this.#others.delete(id)
+    else this.#others.set(id, others)
   }
 }

@@ -1,8 +1,8 @@
 /**
  * One content on its way from the hub: every piece is checked against the signed list before it is kept or heard, and
  * can be read by any number of readers while the rest is still coming.
- * Promise: memory for two pieces, however long the clip; goes on where it broke off; a wrong piece is fetched again and never
- * handed out; readers of what could not be kept still get all of it.
+ * Promise: memory for a few pieces, however long the clip; goes on where it broke off; a wrong piece is fetched again and
+ * never handed out; readers of what the cache has no room for still get all of it; no draft is left behind.
  * Leaves to others: which contents are fetched and when (clip-fetcher.ts).
  */
 import { checkPiece } from '../../audio/list-entry.ts'
@@ -15,8 +15,9 @@ import type { ListedClip } from '../../core/wire/skills.ts'
 import { fetchRange, type RangeBody } from '../download/range-fetch.ts'
 import { retrying } from '../download/retrying.ts'
 import { type TransferFault, transferFault } from '../download/transfer-fault.ts'
-import { type ClipStore, type Description, keyOf } from './clip-store.ts'
+import { type ClipStore, keyOf } from './clip-store.ts'
 import type { Draft, Reading } from './contents.ts'
+import type { Description } from './store-types.ts'
 
 export interface DownloadPorts {
   readonly fetch: Fetch
@@ -42,31 +43,64 @@ export class ClipDownload {
   /** The newest piece that was checked, which may not be on the file yet. */
   #latest = Buffer.alloc(0)
   #pieces = 0
-  #readers = 0
+  /** Readers, and those who may read yet. */
+  #holders = 0
   #over: Result<Kept, Fault> | null = null
   /** Keeps the content from going while somebody reads it; null: it is a draft still. */
   #lease: Reading | null = null
-  #released = false
+  #released: Promise<void> | null = null
   #wakers: (() => void)[] = []
 
-  /** Begins at once. @param url of the content. @param about how it is to be stored */
-  constructor(ports: DownloadPorts, store: ClipStore, url: string, clip: ListedClip, about: Description) {
+  /** Begins at once. @param url of the content. @param about how it is to be stored. @param wanted asked before it is */
+  constructor(
+    ports: DownloadPorts,
+    store: ClipStore,
+    url: string,
+    clip: ListedClip,
+    about: Description,
+    wanted: () => boolean,
+  ) {
     this.#ports = ports
     this.#store = store
     this.#url = url
     this.clip = clip
     this.#draft = store.draft(false)
-    this.ended = this.#run(about)
+    this.ended = this.#run(about, wanted)
   }
 
-  /** Gives up; who is listening is told. */
-  stop(): void {
+  /** Nothing more comes. */
+  get isOver(): boolean {
+    return this.#over !== null
+  }
+
+  /** Bytes that are still to come. */
+  get missingBytes(): number {
+    return this.isOver ? 0 : Math.max(0, this.clip.bytes - this.#pieces * pieceBytes)
+  }
+
+  /** What has come stays readable until the function that is returned is called. */
+  hold(): () => void {
+    this.#holders += 1
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      this.#holders -= 1
+      if (this.isOver) void this.#letGo()
+    }
+  }
+
+  /** Ends it, also for those who listen. Nothing is under way any more when it returns. */
+  async close(): Promise<void> {
     this.#cancel.abort()
+    await this.ended
+    this.#released ??= this.#release()
+    await this.#released
   }
 
   /** Checked bytes of a part, as they come. @throws EverbootError why the rest does not come */
   async *read(start: number, endExclusive: number): AsyncGenerator<Uint8Array, void> {
-    this.#readers += 1
+    const done = this.hold()
     try {
       for (let at = start; at < endExclusive; ) {
         const piece = Math.floor(at / pieceBytes)
@@ -76,8 +110,7 @@ export class ClipDownload {
         at = end
       }
     } finally {
-      this.#readers -= 1
-      if (this.#readers === 0 && this.#over !== null) await this.#letGo()
+      done()
     }
   }
 
@@ -86,12 +119,22 @@ export class ClipDownload {
       const from = piece * pieceBytes
       return this.#latest.subarray(start - from, endExclusive - from)
     }
+    const lease = this.#lease
+    const part = await this.#part(lease, start, endExclusive)
+    if (part !== null) return part
+    // The draft may have gone meanwhile, since the same content had come by another way.
+    const later = lease === null ? this.#lease : null
+    const again = later === null ? null : await this.#part(later, start, endExclusive)
+    if (again !== null) return again
+    throw new EverbootError(fault('EB-CLIP-DAMAGED', `clip ${this.clip.id} was damaged while it came`))
+  }
+
+  async #part(lease: Reading | null, start: number, endExclusive: number): Promise<Uint8Array | null> {
     const { bytes } = this.clip
     const parts =
-      this.#lease?.part(start, endExclusive) ?? this.#store.readDraft(this.#draft, bytes, start, endExclusive)
+      lease?.part(start, endExclusive) ?? this.#store.readDraft(this.#draft, bytes, start, endExclusive)
     const part = await parts.next()
-    if (part.done !== true && part.value !== null) return part.value
-    throw new EverbootError(fault('EB-CLIP-DAMAGED', `clip ${this.clip.id} was damaged while it came`))
+    return part.done === true ? null : part.value
   }
 
   async #arrived(piece: number): Promise<void> {
@@ -107,20 +150,20 @@ export class ClipDownload {
     for (const wake of this.#wakers.splice(0)) wake()
   }
 
-  async #run(about: Description): Promise<Result<Kept, Fault>> {
+  async #run(about: Description, wanted: () => boolean): Promise<Result<Kept, Fault>> {
     let over: Result<Kept, Fault>
     try {
-      over = await this.#fetchAll(about)
+      over = await this.#fetchAll(about, wanted)
     } catch (caught) {
       over = fail(faultOf(caught))
     }
     this.#over = over
     this.#wake()
-    if (this.#readers === 0) await this.#letGo()
+    if (this.#holders === 0) void this.#letGo()
     return over
   }
 
-  async #fetchAll(about: Description): Promise<Result<Kept, Fault>> {
+  async #fetchAll(about: Description, wanted: () => boolean): Promise<Result<Kept, Fault>> {
     const { clock } = this.#ports
     let tries = 0
     let before = 0
@@ -143,21 +186,21 @@ export class ClipDownload {
     }
     const fetched = await retrying(action, () => this.#pieces, host, this.#ports)
     if (!fetched.ok) return fetched
-    if (fetched.value === null)
-      return fail(fault('EB-CANCELLED', `clip ${this.clip.id} is not wanted any more`))
+    if (fetched.value === null) return fail(cancelled(this.clip))
     const finished = await this.#draft.writer.finish()
     if (finished.sha256.toString('hex') !== this.clip.sha256) {
       return fail(fault('EB-PIECE', `clip ${this.clip.id} is not what its pieces make`))
     }
-    return this.#keep(finished, about)
+    return this.#keep(finished, about, wanted)
   }
 
   async #keep(
     finished: Awaited<ReturnType<Draft['writer']['finish']>>,
     about: Description,
+    wanted: () => boolean,
   ): Promise<Result<Kept, Fault>> {
     try {
-      await this.#store.place(this.#draft, finished, about)
+      await this.#store.place(this.#draft, finished, about, wanted)
       this.#lease = this.#store.lease(keyOf(this.clip.sha256))
       return ok('kept')
     } catch (caught) {
@@ -178,6 +221,8 @@ export class ClipDownload {
     const body = await fetchRange(request, fetch, clock, this.#cancel.signal)
     if (!body.ok) return body
     try {
+      // It may have been given up before there was an answer that could be cancelled.
+      if (this.#cancel.signal.aborted) return fail(transferFault('final', cancelled(clip)))
       return await this.#take(body.value)
     } finally {
       body.value.cancel()
@@ -214,20 +259,31 @@ export class ClipDownload {
     }
   }
 
-  /** Nobody reads it any more: what was not kept goes. */
-  async #letGo(): Promise<void> {
-    if (this.#released) return
-    this.#released = true
-    if (this.#lease !== null) return this.#lease.done()
-    // What cannot be removed now is removed at the next start.
-    await this.#store.abandon(this.#draft).catch((caught: unknown) => {
+  /** Nobody reads it any more: what was not kept goes. Where it cannot be removed now, it is tried again later. */
+  #letGo(): Promise<void> {
+    if (this.#holders > 0) return Promise.resolve()
+    this.#released ??= this.#release()
+    return this.#released
+  }
+
+  async #release(): Promise<void> {
+    try {
+      if (this.#lease === null) await this.#store.abandon(this.#draft)
+      else this.#lease.done()
+    } catch (caught) {
       const { code, what } = faultOf(caught)
       this.#ports.events.emit({ event: 'clip not removed', clip: this.clip.id, code, what })
-    })
+    }
   }
 }
 
+function cancelled({ id }: ListedClip): Fault {
+  return fault('EB-CANCELLED', `clip ${id} is not wanted any more`, 'ask again if it is')
+}
+
+/** It was heard, and is not kept. */
 const roomCodes: ReadonlySet<string> = new Set([
+  'EB-CANCELLED',
   'EB-CLIP-FULL',
   'EB-CLIP-SIZE',
   'EB-CONFLICT',

@@ -9,9 +9,10 @@ import type { Entropy, FileStore } from '../../core/ports.ts'
 import { unwrapKey, wrapKey } from '../../keys/key-wrap.ts'
 
 export const keyFile = 'key'
+export const nextKeyFile = 'key.new'
 const form = Buffer.from('EBK1')
 
-/** @param wrappingKey the device's, 32 bytes. @returns the key; `fresh` when there was none; null: it does not open. */
+/** @param wrappingKey the device's, 32 bytes. @returns the key, or why there is none */
 export async function openClipKey(
   files: FileStore,
   wrappingKey: Uint8Array,
@@ -31,9 +32,9 @@ export async function makeClipKey(
   entropy: Entropy,
 ): Promise<Uint8Array> {
   const key = entropy.bytes(32)
-  await files.write(`${keyFile}.new`, Buffer.concat([form, wrapKey(outerKey(wrappingKey), key)]))
-  await files.syncFile(`${keyFile}.new`)
-  await files.rename(`${keyFile}.new`, keyFile)
+  await files.write(nextKeyFile, Buffer.concat([form, wrapKey(outerKey(wrappingKey), key)]))
+  await files.syncFile(nextKeyFile)
+  await files.rename(nextKeyFile, keyFile)
   await files.syncDir()
   return key
 }

@@ -6,134 +6,52 @@
  * Leaves to others: what gives way (clip-cache.ts), what is found after a start (recovery.ts), where bytes come from
  * (clip-service.ts).
  */
-import { assert, present } from '../../core/assert.ts'
-import { EverbootError, raise } from '../../core/errors.ts'
-import type { Audio } from '../../core/wire/skills.ts'
-import type {
-  CacheListener,
-  CacheStats,
-  ClipCache,
-  Departure,
-  PutRefusal,
-  SkillEntry,
-} from './cache-types.ts'
+import { present } from '../../core/assert.ts'
+import { faultOf, raise } from '../../core/errors.ts'
+import type { CacheListener, CacheStats, Departure, SkillEntry } from './cache-types.ts'
 import type { Finished } from './content-file.ts'
-import { type Contents, type Draft, latin1, type Reading } from './contents.ts'
-import type { DeviceAge } from './device-age.ts'
-import { type Figures, figuresList, figuresNow } from './figures.ts'
-import type { IndexLog } from './index-log.ts'
-import type { ClipRecord, ContentRecord, IndexRecord } from './index-record.ts'
+import type { Draft, Reading } from './contents.ts'
+import { type Figures, figuresNow } from './figures.ts'
+import type { IndexKeeper } from './index-keeper.ts'
+import type { ContentRecord, IndexRecord } from './index-record.ts'
+import type { Placing } from './placing.ts'
+import type { Description, OpenClip, Placed, StoredClip, StoreState } from './store-types.ts'
 import { turns } from './turns.ts'
-
-/** What is said of a clip when it is stored. */
-export interface Description {
-  readonly id: string
-  readonly skill: string
-  readonly audio: Audio
-  readonly language: string | null
-  readonly pinned: boolean
-  /** It comes by the list of its skill. */
-  readonly listed: boolean
-  /** 0: never expires; null: as the cache is configured. */
-  readonly ttlMs: number | null
-}
-
-/** A clip as the store knows it. */
-export interface StoredClip {
-  readonly id: string
-  readonly skill: string
-  readonly content: ContentRecord
-  readonly language: string | null
-  readonly private: boolean
-  readonly shared: boolean
-  readonly listed: boolean
-  readonly pinned: boolean
-  /** Since 1970; 0: nobody knew. */
-  readonly createdMs: number
-  readonly accesses: number
-  /** Ago; null: never. */
-  readonly lastAccessAgoMs: number | null
-  /** From now; null: never. */
-  readonly expiresInMs: number | null
-}
-
-/** A clip that is open for reading. */
-export interface OpenClip extends Reading {
-  readonly clip: StoredClip
-}
-
-export type Placed = 'added' | 'alias' | 'replaced' | 'same'
-
-/** What a store is made of, as recovery has found it. */
-export interface StoreState {
-  readonly cache: ClipCache
-  readonly contents: Contents
-  readonly clips: Map<string, ClipRecord>
-  readonly skills: Map<string, number>
-  readonly figures: Figures
-  readonly age: DeviceAge
-  readonly log: IndexLog
-}
 
 export class ClipStore implements CacheListener {
   readonly #state: StoreState
-  readonly #sync: { file(name: string): Promise<void>; directory(): Promise<void> }
+  readonly #index: IndexKeeper
+  readonly #placing: Placing
   readonly #oneByOne = turns()
-  /** Records of what left since the last time that the index was brought up to date. */
-  #departed: IndexRecord[] = []
-  #nextClip: number
-  readonly #used = new Set<string>()
+  /** Clips that were used since the index heard of it, the least recently used first. */
+  readonly #touched = new Set<string>()
+  #keepingSoon = false
   /** Told of each clip that leaves, whatever the reason. */
   onLeft: (clip: string, skill: string, why: Departure) => void = () => {}
   onFull: (neededBytes: number) => void = () => {}
   /** Told of each content that no clip refers to any more. */
   onContentLeft: (key: string) => void = () => {}
 
-  /** @param highest number of a clip so far */
-  constructor(
-    state: StoreState,
-    sync: { file(name: string): Promise<void>; directory(): Promise<void> },
-    highest: number,
-  ) {
+  constructor(state: StoreState, index: IndexKeeper, placing: Placing) {
     this.#state = state
-    this.#sync = sync
-    this.#nextClip = highest + 1
-    state.contents.onIdle = () => void this.#oneByOne(() => this.#state.contents.sweep()).catch(() => {})
+    this.#index = index
+    this.#placing = placing
+    state.contents.onIdle = () => this.#keepSoon()
   }
 
   /**
-   * Takes what the index knew into the empty cache, the least recent first.
-   * @returns clips whose content has no file
+   * Before anything else. A full medium does not keep the store from being opened: it hears of it with the next change.
+   * @param anew the index must be written anew before it takes anything
    */
-  restore(rows: Iterable<{ readonly clip: ClipRecord; readonly content: ContentRecord | null }>): number {
-    const { cache, contents, clips, age } = this.#state
-    const nowMs = age.nowMs()
-    let missing = 0
-    for (const { clip, content } of rows) {
-      if (content === null) {
-        missing += 1
-        continue
-      }
-      const { id, skill, pinned, addedMs, accesses } = clip
-      const fresh = contents.get(content.key) === undefined
-      if (fresh) contents.add(content)
-      clips.set(id, clip)
-      const expiresMs = clip.expiresMs === 0 ? null : clip.expiresMs
-      const accessedMs = clip.lastAccessMs === 0 ? addedMs : clip.lastAccessMs
-      const about = { skill, content: content.key, bytes: content.bytes, pinned }
-      const how = cache.put(id, { ...about, addedMs, expiresMs, accessedMs, accesses }, nowMs)
-      if (how === 'too-large' || how === 'full' || how === 'foreign' || how === 'expired') {
-        clips.delete(id)
-        this.#departed.push({ kind: 'gone', clip: clip.number })
-        if (fresh) contents.drop(content.key)
-      }
-    }
-    return missing
-  }
-
-  /** Before anything else. @param anew the index must be written anew before it takes anything */
   begin(anew: boolean): Promise<void> {
-    return this.#oneByOne(() => (anew ? this.#rewrite() : this.#keep([])))
+    const index = this.#index
+    return this.#oneByOne(async () => {
+      try {
+        await index.keepWhenFull(() => (anew ? index.rewrite() : index.keep()))
+      } catch (caught) {
+        if (faultOf(caught).code !== 'EB-DATA-FULL') throw caught
+      }
+    })
   }
 
   // CacheListener: the policy says what leaves.
@@ -141,8 +59,8 @@ export class ClipStore implements CacheListener {
   left(clip: string, skill: string, _content: string, why: Departure): void {
     const record = present(this.#state.clips.get(clip), 'a clip that leaves')
     this.#state.clips.delete(clip)
-    this.#used.delete(clip)
-    this.#departed.push({ kind: 'gone', clip: record.number })
+    this.#touched.delete(clip)
+    this.#index.note({ kind: 'gone', clip: record.number })
     this.onLeft(clip, skill, why)
   }
 
@@ -168,23 +86,21 @@ export class ClipStore implements CacheListener {
 
   /**
    * Stores a clip whose bytes were written to a draft and finished. One that is not kept is still there, until it is abandoned.
-   * @throws EverbootError EB-CLIP-SIZE, EB-CLIP-FULL, EB-CONFLICT (the id belongs to another skill), EB-DATA-FULL
+   * @param wanted asked when it is its turn
+   * @throws EverbootError EB-CLIP-SIZE, EB-CLIP-FULL, EB-CONFLICT (the id belongs to another skill), EB-CANCELLED (it is
+   *   not wanted any more), EB-DATA-FULL
    */
-  place(draft: Draft, finished: Finished, about: Description): Promise<Placed> {
+  place(
+    draft: Draft,
+    finished: Finished,
+    about: Description,
+    wanted: () => boolean = () => true,
+  ): Promise<Placed> {
     return this.#oneByOne(async () => {
-      const { sha256, bytes } = finished
-      const { contents, figures } = this.#state
-      // A private content coincides with no other, whatever its bytes are.
-      const key = draft.ownKey === null ? latin1(sha256) : latin1(draft.nonce) + latin1(draft.nonce)
-      if (contents.get(key) !== undefined) {
-        figures.fetchSaved += bytes
-        const placed = await this.#put(key, about, null, bytes)
-        await contents.abandon(draft)
-        return placed
-      }
-      await this.#sync.file(draft.file)
-      await this.#sync.directory()
-      return this.#put(key, about, contents.recordOf(draft, key, bytes, about.audio), bytes)
+      if (!wanted()) raise('EB-CANCELLED', `clip ${about.id} is not wanted any more`)
+      const placed = await this.#placing.place(draft, finished, about)
+      if (placed === 'same') this.#touch(about.id)
+      return placed
     })
   }
 
@@ -206,67 +122,35 @@ export class ClipStore implements CacheListener {
   /** Another clip for a content that is here. @returns null when it is not. @throws as `place` */
   alias(sha256: string, about: Description): Promise<Placed | null> {
     return this.#oneByOne(async () => {
-      const content = this.#state.contents.get(keyOf(sha256))
+      const { contents, figures } = this.#state
+      const content = contents.get(keyOf(sha256))
       if (content === undefined) return null
-      const placed = await this.#put(content.key, { ...about, audio: content.audio }, null, content.bytes)
-      if (placed === 'alias' || placed === 'replaced') this.#state.figures.fetchSaved += content.bytes
+      const { key, audio, bytes } = content
+      const placed = await this.#placing.put(key, { ...about, audio }, null, bytes)
+      if (placed === 'alias' || placed === 'replaced') figures.fetchSaved += bytes
+      if (placed === 'same') this.#touch(about.id)
       return placed
     })
-  }
-
-  async #put(key: string, about: Description, fresh: ContentRecord | null, bytes: number): Promise<Placed> {
-    const { cache, contents, clips, age } = this.#state
-    const { id, skill, pinned, language } = about
-    const nowMs = age.nowMs()
-    // The policy may drop a content for this one: it must know it first.
-    if (fresh !== null) contents.add(fresh)
-    const before = clips.get(id)
-    const ttlMs = about.ttlMs ?? undefined
-    const how = cache.put(id, { skill, content: key, bytes, pinned, ttlMs }, nowMs)
-    if (how === 'too-large' || how === 'full' || how === 'foreign' || how === 'expired') {
-      if (fresh !== null) contents.take(key)
-      return refused(how, about, bytes)
-    }
-    if (how === 'same' && before !== undefined && before.language === language) return how
-    const entry = present(cache.peek(id), 'a clip that was put')
-    const content = present(contents.get(key), 'its content')
-    const record: ClipRecord = {
-      kind: 'clip',
-      number: this.#nextClip,
-      ...{ id, skill, language, pinned, listed: about.listed },
-      content: content.number,
-      shared: false,
-      createdMs: age.trustedWallMs(),
-      addedMs: nowMs,
-      expiresMs: entry.expiresMs ?? 0,
-      accesses: 0,
-      lastAccessMs: 0,
-    }
-    if (how === 'same' && before !== undefined) this.#departed.push({ kind: 'gone', clip: before.number })
-    this.#nextClip += 1
-    clips.set(id, record)
-    try {
-      await this.#keep(fresh === null ? [record] : [fresh, record])
-    } catch (caught) {
-      // What is not durable is not there.
-      cache.remove(id)
-      throw caught
-    }
-    return how
   }
 
   // Reading.
 
   /** A hit counts and refreshes; null is a miss. The reader says when it is done. */
   open(id: string): OpenClip | null {
-    const { cache, contents, age } = this.#state
+    const { cache, age } = this.#state
     const entry = cache.get(id, age.nowMs())
     // An expired clip leaves at once, and its file soon.
-    if (this.#departed.length > 0) void this.#oneByOne(() => this.#keep([])).catch(() => {})
+    if (this.#index.behind) this.#keepSoon()
     if (entry === null) return null
-    this.#used.add(id)
-    const reading = present(contents.read(entry.content), 'the content of a clip')
-    return { ...reading, clip: present(this.peek(id), 'a clip that was found') }
+    this.#touch(id)
+    return present(this.reading(id), 'a clip that was found')
+  }
+
+  /** A clip that may have expired; nothing is counted. The reader says when it is done. */
+  reading(id: string): OpenClip | null {
+    const clip = this.peek(id)
+    const reading = clip === null ? null : this.#state.contents.read(clip.content.key)
+    return clip === null || reading === null ? null : { ...reading, clip }
   }
 
   /** Keeps a content from going while it is read. */
@@ -279,26 +163,24 @@ export class ClipStore implements CacheListener {
     this.#state.cache.missed(skill)
   }
 
-  /** A clip that has expired and is still there; it may be served while it is renewed. @param withinMs since when at most */
+  /** A clip that has expired and is still there; it may be served while it is renewed: a hit. @param withinMs since when at most */
   stale(id: string, withinMs: number): OpenClip | null {
     const clip = this.peek(id)
-    if (clip?.expiresInMs == null || clip.expiresInMs > 0 || clip.expiresInMs < -withinMs) return null
-    const reading = this.#state.contents.read(clip.content.key)
-    return reading === null ? null : { ...reading, clip }
+    if (clip?.expiresInMs == null || clip.pinned) return null
+    if (clip.expiresInMs > 0 || clip.expiresInMs < -withinMs) return null
+    this.#state.figures.hits += 1
+    return this.reading(id)
   }
 
-  /** Its life begins anew. */
-  renew(id: string): Promise<void> {
+  /** The life of a clip with that content begins anew. @param ttlMs 0: never expires; null: as the cache is configured */
+  renew(id: string, key: string, ttlMs: number | null): Promise<void> {
     return this.#oneByOne(async () => {
       const clip = this.peek(id)
-      if (clip === null) return
+      if (clip === null || clip.content.key !== key) return
       const { skill, language, pinned, listed, content } = clip
-      await this.#put(
-        content.key,
-        { id, skill, language, pinned, listed, audio: content.audio, ttlMs: null },
-        null,
-        content.bytes,
-      )
+      const described = { id, skill, language, pinned, listed, audio: content.audio, ttlMs }
+      await this.#placing.put(key, described, null, content.bytes)
+      this.#touch(id)
     })
   }
 
@@ -343,11 +225,14 @@ export class ClipStore implements CacheListener {
     return this.#change(() => this.#state.cache.remove(id))
   }
 
-  /** Removes a clip, its key if it had one, and writes the index anew, so that the file holds nothing of it. */
+  /**
+   * Removes a clip, its key if it had one, and writes the index anew, so that the file holds nothing of it: also when it
+   * is not there any more, since what left before may still stand in the file.
+   */
   forget(id: string): Promise<boolean> {
     return this.#oneByOne(async () => {
       const was = this.#state.cache.remove(id)
-      if (was) await this.#rewrite()
+      await this.#index.keepWhenFull(() => this.#index.rewrite())
       return was
     })
   }
@@ -366,18 +251,26 @@ export class ClipStore implements CacheListener {
     return this.#change(() => this.#state.cache.clear())
   }
 
-  /** A content whose file is not what was stored. */
-  damaged(key: string): Promise<number> {
-    this.#state.figures.damaged += 1
-    return this.invalidateContent(key)
+  /** A content whose file is not what was stored: every clip that refers to it leaves. @returns clips that left */
+  damaged({ key, number }: ContentRecord): Promise<number> {
+    return this.#change(() => {
+      // It may have been fetched again meanwhile.
+      if (this.#state.contents.get(key)?.number !== number) return 0
+      this.#state.figures.damaged += 1
+      return this.#state.cache.invalidateContent(key)
+    })
   }
 
-  /** The list of a skill is carried out: these clips leave, and its number is remembered, in one step. */
-  applySkill(skill: string, seq: number, drop: readonly string[]): Promise<void> {
+  /** The list of a skill is carried out: clips of it that are to go leave, and its number is remembered, in one step. */
+  applySkill(skill: string, seq: number, goes: (clip: StoredClip) => boolean): Promise<void> {
     return this.#change(() => {
-      for (const id of drop) this.#state.cache.remove(id)
-      this.#state.skills.set(skill, seq)
-      this.#departed.push({ kind: 'skill', skill, seq })
+      const { cache, skills } = this.#state
+      const its = Array.from(cache.clipsOf(skill), ({ clip }) =>
+        present(this.peek(clip), 'a clip of a skill'),
+      )
+      for (const clip of its) if (goes(clip)) cache.remove(clip.id)
+      skills.set(skill, seq)
+      this.#index.note({ kind: 'skill', skill, seq })
     })
   }
 
@@ -386,12 +279,17 @@ export class ClipStore implements CacheListener {
     return this.#state.skills.get(skill) ?? 0
   }
 
+  /** @returns false, with nothing changed: there is no such clip, or the pins have no room for its content. */
   pin(id: string, pinned: boolean): Promise<boolean> {
     return this.#change(() => {
-      const record = this.#state.clips.get(id)
-      if (record === undefined || !this.#state.cache.pin(id, pinned)) return false
-      this.#state.clips.set(id, { ...record, pinned })
-      this.#departed.push({ kind: 'pinned', clip: record.number, pinned })
+      const { cache, clips } = this.#state
+      const record = clips.get(id)
+      if (record === undefined || !cache.pin(id, pinned)) return false
+      // Without its pin it may have had to leave at once.
+      if (!clips.has(id)) return true
+      clips.set(id, { ...record, pinned })
+      this.#index.note({ kind: 'pinned', clip: record.number, pinned })
+      this.#touch(id)
       return true
     })
   }
@@ -402,24 +300,13 @@ export class ClipStore implements CacheListener {
       const record = this.#state.clips.get(id)
       if (record === undefined) return
       this.#state.clips.set(id, { ...record, shared: true })
-      this.#departed.push({ kind: 'shared', clip: record.number })
+      this.#index.note({ kind: 'shared', clip: record.number })
     })
   }
 
   /** Makes room on the disk for somebody else. @returns bytes of the contents that went */
   giveWay(bytes: number): Promise<number> {
-    return this.#oneByOne(async () => {
-      const freed = this.#state.cache.giveWay(bytes)
-      try {
-        await this.#keep([])
-      } catch (caught) {
-        // A full disk does not even take the news. Files first, then: what is missing is noticed at the next start.
-        if (!(caught instanceof EverbootError) || caught.fault.code !== 'EB-DATA-FULL') throw caught
-        await this.#state.contents.sweep()
-        await this.#keep([])
-      }
-      return freed
-    })
+    return this.#change(() => this.#state.cache.giveWay(bytes))
   }
 
   /** Forgets what expired more than that ago, remembers what was used. */
@@ -428,15 +315,16 @@ export class ClipStore implements CacheListener {
       const { cache, clips, age } = this.#state
       cache.expire(Math.max(0, age.nowMs() - staleMs), Number.MAX_SAFE_INTEGER)
       const records: IndexRecord[] = []
-      for (const id of this.#used) {
+      for (const id of this.#touched) {
         const entry = cache.peek(id)
         const record = clips.get(id)
         if (entry === null || record === undefined) continue
         const { accesses, accessedMs } = entry
         records.push({ kind: 'used', clip: record.number, accesses, lastAccessMs: accessedMs })
       }
-      this.#used.clear()
-      await this.#keep(records)
+      this.#touched.clear()
+      this.#index.noteFigures()
+      await this.#index.keep(records)
     })
   }
 
@@ -463,63 +351,30 @@ export class ClipStore implements CacheListener {
   #change<T>(work: () => T): Promise<T> {
     return this.#oneByOne(async () => {
       const result = work()
-      await this.#keep([])
+      await this.#index.keepWhenFull(() => this.#index.keep())
       return result
     })
   }
 
-  /** The index hears of what left and of these, then the files of what left go. */
-  async #keep(records: readonly IndexRecord[]): Promise<void> {
-    const { log, contents, age } = this.#state
-    const all = [...this.#departed, ...records]
-    if (all.length > 0) {
-      if (log.overgrown) return this.#rewrite()
-      await log.append([...all, { kind: 'age', ...age.mark() }])
-      this.#departed = []
-    }
-    await contents.sweep()
+  /** A use that the index hears of with the next `tidy`. */
+  #touch(id: string): void {
+    this.#touched.delete(id)
+    this.#touched.add(id)
   }
 
-  async #rewrite(): Promise<void> {
-    const { log, contents } = this.#state
-    await log.rewrite(this.#snapshot())
-    this.#departed = []
-    await contents.sweep()
-  }
-
-  *#snapshot(): IterableIterator<IndexRecord> {
-    const { cache, contents, clips, skills, figures, age } = this.#state
-    yield { kind: 'age', ...age.mark() }
-    yield { kind: 'figures', figures: figuresList(figuresNow(figures, cache.stats())) }
-    for (const [skill, seq] of skills) yield { kind: 'skill', skill, seq }
-    const told = new Set<string>()
-    for (const entry of cache.entries()) {
-      const content = present(contents.get(entry.content), 'the content of a clip')
-      if (!told.has(content.key)) yield content
-      told.add(content.key)
-      const record = present(clips.get(entry.clip), 'a clip of the cache')
-      const { accesses, accessedMs, pinned } = entry
-      yield { ...record, pinned, accesses, lastAccessMs: accesses === 0 ? 0 : accessedMs }
+  /** Once for all that left until it is its turn; what fails is tried again with the next change. */
+  #keepSoon(): void {
+    if (this.#keepingSoon) return
+    this.#keepingSoon = true
+    const keep = (): Promise<void> => {
+      this.#keepingSoon = false
+      return this.#index.keep()
     }
-    assert(told.size === cache.stats().contents, 'every content has a clip')
+    this.#oneByOne(keep).catch(() => {})
   }
 }
 
 /** The key of a content that clips may share. @param sha256 hex */
 export function keyOf(sha256: string): string {
   return Buffer.from(sha256, 'hex').toString('latin1')
-}
-
-function refused(how: PutRefusal, { id, skill }: Description, bytes: number): never {
-  const size = `clip ${id} has ${bytes} bytes`
-  switch (how) {
-    case 'foreign':
-      return raise('EB-CONFLICT', `clip ${id} belongs to another skill than ${skill}`)
-    case 'too-large':
-      return raise('EB-CLIP-SIZE', `${size}, more than the cache or its skill may hold`)
-    case 'full':
-      return raise('EB-CLIP-FULL', `${size}, and nothing else may give way`)
-    case 'expired':
-      return raise('EB-CLIP-MISSING', `clip ${id} would have expired already`)
-  }
 }

@@ -50,15 +50,17 @@ export class Contents {
   readonly #key: Uint8Array
   readonly #byKey = new Map<string, Shelved>()
   /** Files that nothing refers to any more, to be removed when that is durable. */
-  #orphans: string[] = []
-  #next = 1
+  readonly #orphans = new Set<string>()
+  #next: number
   /** Told when the last reader of an orphan has left. */
   onIdle: () => void = () => {}
 
-  constructor(files: ClipFiles, entropy: Entropy, key: Uint8Array) {
+  /** @param highest number of a content so far */
+  constructor(files: ClipFiles, entropy: Entropy, key: Uint8Array, highest = 0) {
     this.#files = files
     this.#entropy = entropy
     this.#key = key
+    this.#next = highest + 1
   }
 
   get(key: string): ContentRecord | undefined {
@@ -73,7 +75,8 @@ export class Contents {
   add(record: ContentRecord): void {
     assert(!this.#byKey.has(record.key), 'a content is added once')
     this.#byKey.set(record.key, { record, readers: 0, gone: false })
-    this.#next = Math.max(this.#next, record.number + 1)
+    // In an index the last clip of a content may have left before another one is read that refers to it.
+    this.#orphans.delete(fileOf(record))
   }
 
   /** Unsays `add`: nothing came to refer to it; the file is still a draft. */
@@ -81,26 +84,42 @@ export class Contents {
     this.#byKey.delete(key)
   }
 
-  /** Nothing refers to it any more: it cannot be found, its file goes with the next `sweep`. */
+  /** Nothing refers to it any more: it cannot be found, its file is one of the next `orphans`. */
   drop(key: string): void {
     const shelved = present(this.#byKey.get(key), 'a content that is dropped')
     this.#byKey.delete(key)
     shelved.gone = true
-    if (shelved.readers === 0) this.#orphans.push(fileOf(shelved.record))
+    if (shelved.readers === 0) this.#orphans.add(fileOf(shelved.record))
   }
 
-  /** Removes the files of what was dropped. */
-  async sweep(): Promise<void> {
-    const orphans = this.#orphans
-    this.#orphans = []
-    for (const [at, file] of orphans.entries()) {
+  /** Unsays `drop` for a content that was never durable: its file is still a draft. */
+  spare(record: ContentRecord): void {
+    this.#orphans.delete(fileOf(record))
+  }
+
+  /** Takes the files of what was dropped, for `sweep` once the index has forgotten them, or `keepOrphans`. */
+  orphans(): readonly string[] {
+    const orphans = [...this.#orphans]
+    this.#orphans.clear()
+    return orphans
+  }
+
+  keepOrphans(files: Iterable<string>): void {
+    for (const file of files) this.#orphans.add(file)
+  }
+
+  /** Removes the files of what was dropped. One that cannot be removed keeps no other from going, and is an orphan again. */
+  async sweep(orphans: readonly string[]): Promise<void> {
+    const failures: unknown[] = []
+    for (const file of orphans) {
       try {
         await this.#files.remove(file)
       } catch (caught) {
-        this.#orphans.push(...orphans.slice(at))
-        throw caught
+        this.#orphans.add(file)
+        failures.push(caught)
       }
     }
+    if (failures.length > 0) throw failures[0]
   }
 
   /** @param own with a key of its own */
@@ -112,9 +131,8 @@ export class Contents {
   }
 
   /** What was written of a draft goes; nothing refers to it. */
-  async abandon(draft: Draft): Promise<void> {
-    this.#orphans.push(draft.file)
-    await this.sweep()
+  abandon(draft: Draft): Promise<void> {
+    return this.sweep([draft.file])
   }
 
   /** Reads a draft while it is written: chunks that are on the file. @param bytes that it will have */
@@ -153,7 +171,7 @@ export class Contents {
         open = false
         shelved.readers -= 1
         if (!shelved.gone || shelved.readers > 0) return
-        this.#orphans.push(stored.file)
+        this.#orphans.add(stored.file)
         this.onIdle()
       },
     }

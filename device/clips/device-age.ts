@@ -1,14 +1,15 @@
 /**
  * The age of a device: a clock for lifetimes that outlives restarts and never goes back.
- * Promise: while the device runs it counts monotonic time; time that it was switched off counts only where the wall
- * clock could be trusted before and after. A clock that shows 1970 neither ends a lifetime nor prolongs it for ever; one
- * that jumps ahead within a run changes nothing.
+ * Promise: while the device runs it counts monotonic time; time that it was switched off counts once a wall clock is
+ * seen that can be trusted, and from the last one that could. A clock that shows 1970 neither ends a lifetime nor prolongs
+ * it for ever; one that jumps within a run changes nothing, and is not taken for an off-time in the next.
  */
 import type { Clock } from '../../core/ports.ts'
 
-/** What is kept of it. `wallMs` 0: the wall clock was not to be trusted. */
+/** What is kept of it. */
 export interface AgeMark {
   readonly ageMs: number
+  /** Since 1970, at that age: no later than it really was, unless a clock lied. 0: no clock was ever to be trusted. */
   readonly wallMs: number
 }
 
@@ -35,16 +36,27 @@ export function deviceAge(
   const ranMs = (): number => Math.max(0, Math.floor(clock.monotonicMs() - begunMs))
   /** How long the device was off, once that is known; looked at until then, since clocks are set late. */
   let offMs: number | null = wallMs === 0 ? 0 : null
+  /** The latest time at which this run can have begun by what was seen of the wall clock in it; 0: nothing yet. */
+  let latestMs = 0
+  const look = (): void => {
+    const wall = trusted()
+    if (wall === 0) return
+    const beginMs = wall - ranMs()
+    offMs ??= Math.max(0, beginMs - wallMs)
+    latestMs = Math.max(latestMs, beginMs)
+  }
   const nowMs = (): number => {
-    if (offMs === null) {
-      const wall = trusted()
-      if (wall > 0) offMs = Math.max(0, wall - wallMs - ranMs())
-    }
+    look()
     return ageMs + ranMs() + (offMs ?? 0)
   }
   return {
     nowMs,
-    mark: () => ({ ageMs: nowMs(), wallMs: trusted() }),
+    mark() {
+      const now = nowMs()
+      // Until a clock is seen it may have been off for no time at all.
+      const beginMs = latestMs === 0 ? wallMs : latestMs
+      return { ageMs: now, wallMs: beginMs === 0 ? 0 : beginMs + ranMs() }
+    },
     trustedWallMs: trusted,
   }
 }

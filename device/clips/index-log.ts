@@ -30,7 +30,7 @@ export interface IndexReader {
 
 /** How the index was found. */
 export interface IndexFound {
-  /** `foreign`: nothing of it can be read. */
+  /** `foreign`: it is there, and nothing of it can be read. */
   readonly state: 'read' | 'missing' | 'foreign'
   /** Something of it is not as it was written. The end is where a loss of power leaves a frame that counts for nothing. */
   readonly damage: 'none' | 'end' | 'inside'
@@ -71,7 +71,7 @@ export async function openIndex(
     if (frame !== null) {
       const lost = frame.number > number
       if (lost) damage = 'inside'
-      // Of a snapshot only additions can be lost.
+      // Of a snapshot only additions can be lost; its last frame cannot be told from a change.
       if (lost && !frame.snapshot) to.changesLost()
       if (!readRecords(frame.records, (it) => to.record(it))) {
         damage = 'inside'
@@ -91,6 +91,8 @@ export async function openIndex(
     damage = 'inside'
     offset = next
   }
+  // Every index begins with a whole frame: the nonce of the file is not what it was, or all of it is gone.
+  if (number === 0) return { found: { state: 'foreign', damage: 'none' }, log: new Log(parts, null) }
   const place = { nonce: reader.nonce, frames: number, bytes: offset, snapshotBytes, tailFrames: 0 }
   return { found: { state: 'read', damage }, log: new Log(parts, damage === 'none' ? place : null) }
 }
@@ -147,6 +149,16 @@ class Log implements IndexLog {
   }
 
   async rewrite(records: Iterable<IndexRecord>): Promise<void> {
+    try {
+      await this.#writeAnew(records)
+    } catch (caught) {
+      // On a full medium it would take the room that the next attempt needs.
+      await this.#parts.files.remove(nextIndexFile).catch(() => {})
+      throw caught
+    }
+  }
+
+  async #writeAnew(records: Iterable<IndexRecord>): Promise<void> {
     const { files, entropy, key } = this.#parts
     const nonce = entropy.bytes(fileNonceBytes)
     const sealer = frameSealer(key, nonce)

@@ -1,10 +1,12 @@
 /**
  * The records of the index of the clip cache, as bytes: what contents there are, which clips refer to them.
- * Promise: what `readRecords` hands out has every field in range; a record of a kind that this version does not know
- * is passed over, so that the other slot of a board may know more.
+ * Promise: what `readRecords` hands out has every name, size and time in range; a record of a kind or with a value that
+ * this version does not know is passed over, so that the other slot of a board may know more.
  * Leaves to others: frames, seals and order (index-log.ts), what the records mean together (clip-store.ts).
  */
-import { type Audio, clipFormats, sampleRates } from '../../core/wire/skills.ts'
+import { clipLimits } from '../../core/clip-limits.ts'
+import { safeName } from '../../core/units.ts'
+import { type Audio, clipFormats, languageForm, sampleRates } from '../../core/wire/skills.ts'
 import { ByteReader, type ByteWriter } from './bytes.ts'
 
 /** Bytes under one SHA-256 (a private one: under a name of its own), and how their file opens. */
@@ -151,7 +153,7 @@ function writeClip(to: ByteWriter, it: ClipRecord): void {
 /** Kind (1 byte), length (2). */
 const headBytes = 3
 
-/** @returns false when the bytes are no records; what `take` was told before then counts for nothing. */
+/** @returns false when the bytes are no records; what `take` was told of before then is not to be trusted. */
 export function readRecords(bytes: Buffer, take: (record: IndexRecord) => void): boolean {
   let at = 0
   while (at < bytes.length) {
@@ -183,9 +185,9 @@ function recordOf(code: number, from: ByteReader): IndexRecord | null {
     case codes.pinned:
       return { kind: 'pinned', clip: from.u32(), pinned: from.u8() === 1 }
     case codes.skill:
-      return { kind: 'skill', skill: from.text(), seq: from.f64() }
+      return skillOf(from)
     case codes.age:
-      return { kind: 'age', ageMs: from.f64(), wallMs: from.f64() }
+      return ageOf(from)
     case codes.figures:
       return { kind: 'figures', figures: Array.from({ length: from.u8() }, () => from.f64()) }
     default:
@@ -208,16 +210,17 @@ function contentOf(from: ByteReader): ContentRecord | null {
   const level = from.u8()
   // A newer version may know more formats than this one.
   if (format === undefined || sampleRate === undefined) return null
+  if (!Number.isSafeInteger(bytes) || bytes < 1 || bytes > clipLimits.clipBytesMax) return null
   const compressionLevel = level === noLevel ? null : level
   const audio = { format, durationMs, sampleRate, bitRate, channels, compressionLevel }
   return { kind: 'content', number, key, nonce, ownKey, bytes, audio }
 }
 
-function clipOf(from: ByteReader): ClipRecord {
+function clipOf(from: ByteReader): ClipRecord | null {
   const number = from.u32()
   const content = from.u32()
   const flags = from.u8()
-  return {
+  const clip: ClipRecord = {
     kind: 'clip',
     number,
     content,
@@ -233,4 +236,20 @@ function clipOf(from: ByteReader): ClipRecord {
     accesses: from.u32(),
     lastAccessMs: from.f64(),
   }
+  const { id, skill, language } = clip
+  if (!safeName.test(id) || !safeName.test(skill)) return null
+  return language === null || languageForm.test(language) ? clip : null
+}
+
+function skillOf(from: ByteReader): IndexRecord | null {
+  const skill = from.text()
+  const seq = from.f64()
+  return safeName.test(skill) && Number.isSafeInteger(seq) ? { kind: 'skill', skill, seq } : null
+}
+
+function ageOf(from: ByteReader): IndexRecord | null {
+  const ageMs = from.f64()
+  const wallMs = from.f64()
+  // The policy takes whole milliseconds only.
+  return Number.isSafeInteger(ageMs) && Number.isSafeInteger(wallMs) ? { kind: 'age', ageMs, wallMs } : null
 }

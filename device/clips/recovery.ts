@@ -8,14 +8,18 @@
 import { type Fault, fault } from '../../core/errors.ts'
 import type { ClipFiles, Clock, Entropy } from '../../core/ports.ts'
 import type { CacheLimits } from './cache-types.ts'
+import { isListFile } from './catalog.ts'
 import { createClipCache } from './clip-cache.ts'
-import { cacheKeys, keyFile, makeClipKey, openClipKey } from './clip-key.ts'
+import { cacheKeys, keyFile, makeClipKey, nextKeyFile, openClipKey } from './clip-key.ts'
 import { ClipStore } from './clip-store.ts'
 import { Contents, fileOf, isContentFile } from './contents.ts'
 import { type AgeMark, deviceAge } from './device-age.ts'
 import { type Figures, figuresOf } from './figures.ts'
+import { IndexKeeper } from './index-keeper.ts'
 import { indexFile, nextIndexFile, openIndex } from './index-log.ts'
 import type { ClipRecord, ContentRecord, IndexRecord } from './index-record.ts'
+import { Placing } from './placing.ts'
+import { type Row, restore } from './restore.ts'
 
 export interface StoreParts {
   readonly files: ClipFiles
@@ -45,7 +49,7 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   if (index.state === 'foreign' || index.damage === 'inside') {
     lost.push(fault('EB-CLIP-INDEX', 'the index of the clip cache is damaged'))
   }
-  const contents = new Contents(files, entropy, keys.contents)
+  const contents = new Contents(files, entropy, keys.contents, found.highestContent)
   const names = new Set(await files.list())
   let store: ClipStore | null = null
   const cache = createClipCache(limits, {
@@ -54,16 +58,17 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
     full: (bytes) => store?.full(bytes),
   })
   const age = deviceAge(clock, parts.earliestWallMs, found.age)
-  store = new ClipStore(
-    { cache, contents, clips: new Map(), skills: found.skills, figures: found.figures, age, log },
-    { file: files.syncFile, directory: files.syncDir },
-    found.highest,
-  )
-  const missing = store.restore(found.rows(names))
+  const { skills, figures } = found
+  const state = { cache, contents, clips: new Map(), skills, figures, age, log }
+  const keeper = new IndexKeeper(state)
+  const sync = { file: files.syncFile, directory: files.syncDir }
+  store = new ClipStore(state, keeper, new Placing(state, keeper, sync, found.highest))
+  const missing = restore(state, keeper, found.rows(names))
   if (missing > 0) lost.push(fault('EB-CLIP-INDEX', `${missing} clips of the cache have lost their files`))
+  // First, since they take room that the index may need.
+  await removeStrays(files, names, contents)
   const whole = index.state === 'read' && index.damage === 'none'
   await store.begin(!whole || missing > 0)
-  await removeStrays(files, names, contents)
   return {
     store,
     lists: { key: keys.lists, nameOf: (skill) => keys.nameOf('s', Buffer.from(skill)) },
@@ -75,8 +80,9 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
 async function keyOf({ files, entropy, wrappingKey }: StoreParts, lost: Fault[]): Promise<Uint8Array> {
   const opened = await openClipKey(files, wrappingKey)
   if ('key' in opened) return opened.key
-  const names = await files.list()
-  if (opened.lost === 'unreadable' || names.includes(indexFile)) {
+  const names = (await files.list()).filter(isOfCache)
+  // A key that was not finished leaves nothing but itself.
+  if (opened.lost === 'unreadable' || names.some((it) => it !== nextKeyFile)) {
     lost.push(fault('EB-CLIP-KEY', `the key of the clip cache is ${opened.lost}`))
   }
   // The index first: without it the files are strays, whenever the power goes.
@@ -85,12 +91,22 @@ async function keyOf({ files, entropy, wrappingKey }: StoreParts, lost: Fault[])
   return makeClipKey(files, wrappingKey, entropy)
 }
 
+const ownFiles: ReadonlySet<string> = new Set([indexFile, nextIndexFile, keyFile, nextKeyFile])
+
+/** Something else may lie in the directory, such as a lock. */
+function isOfCache(name: string): boolean {
+  return ownFiles.has(name) || isContentFile(name) || isListFile(name)
+}
+
 /** Files that nothing knows: of drafts, of contents that left, of an index that was not finished. */
 async function removeStrays(files: ClipFiles, names: ReadonlySet<string>, contents: Contents): Promise<void> {
-  const known = new Set<string>()
+  // What left just now goes once the index has forgotten it.
+  const leaving = contents.orphans()
+  contents.keepOrphans(leaving)
+  const known = new Set(leaving)
   for (const record of contents.records()) known.add(fileOf(record))
   for (const name of names) {
-    const stray = isContentFile(name) ? !known.has(name) : name === nextIndexFile || name === `${keyFile}.new`
+    const stray = isContentFile(name) ? !known.has(name) : name === nextIndexFile || name === nextKeyFile
     if (stray) await files.remove(name)
   }
 }
@@ -100,8 +116,9 @@ class Found {
   age: AgeMark | null = null
   figures: Figures = figuresOf([])
   readonly skills = new Map<string, number>()
-  /** Highest number of a clip that was ever seen. */
+  /** Highest numbers of a clip and a content that were ever seen. */
   highest = 0
+  highestContent = 0
   readonly #contents = new Map<number, ContentRecord>()
   /** By number, the least recently used first. */
   readonly #clips = new Map<number, ClipRecord>()
@@ -109,6 +126,7 @@ class Found {
   record(it: IndexRecord): void {
     switch (it.kind) {
       case 'content':
+        this.highestContent = Math.max(this.highestContent, it.number)
         this.#contents.set(it.number, it)
         break
       case 'clip':
@@ -145,7 +163,7 @@ class Found {
   }
 
   /** @param names files that are there */
-  *rows(names: ReadonlySet<string>): IterableIterator<{ clip: ClipRecord; content: ContentRecord | null }> {
+  *rows(names: ReadonlySet<string>): IterableIterator<Row> {
     for (const clip of this.#clips.values()) {
       const content = this.#contents.get(clip.content)
       yield { clip, content: content !== undefined && names.has(fileOf(content)) ? content : null }

@@ -9,7 +9,9 @@ import { listEntry } from '../../audio/list-entry.ts'
 import { EverbootError, raise } from '../../core/errors.ts'
 import { hex } from '../../core/units.ts'
 import type { Catalog, SkillList } from './catalog.ts'
-import type { ClipStore, StoredClip } from './clip-store.ts'
+import type { ClipStore } from './clip-store.ts'
+import type { StoredClip } from './store-types.ts'
+import { turns } from './turns.ts'
 
 /** The hub, as a device that has something to store there sees it. Every call may throw a coded network fault. */
 export interface ClipUplink {
@@ -38,6 +40,8 @@ export class Sharing {
   readonly #store: ClipStore
   readonly #catalog: Catalog
   readonly #uplink: ClipUplink
+  /** A list is changed by one at a time. */
+  readonly #oneByOne = turns()
 
   constructor(store: ClipStore, catalog: Catalog, uplink: ClipUplink) {
     this.#store = store
@@ -108,11 +112,13 @@ export class Sharing {
     return bytes ?? raise('EB-CLIP-DAMAGED', `clip ${clip.id} cannot be read`)
   }
 
-  async #list(skill: string, change: (own: Own) => Own): Promise<void> {
-    const name = ownMark + skill
-    const before = this.#catalog.get(name)
-    const own = change(before ?? { clips: [] })
-    await this.#catalog.keep({ skill: name, seq: (before?.seq ?? 0) + 1, version: 'own', ...own })
+  #list(skill: string, change: (own: Own) => Own): Promise<void> {
+    return this.#oneByOne(async () => {
+      const name = ownMark + skill
+      const before = this.#catalog.get(name)
+      const own = change(before ?? { clips: [] })
+      await this.#catalog.keep({ skill: name, seq: (before?.seq ?? 0) + 1, version: 'own', ...own })
+    })
   }
 }
 

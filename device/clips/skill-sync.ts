@@ -41,8 +41,8 @@ export interface SyncSettings {
 }
 
 export interface SyncHost {
-  /** A clip that its skill lists now and that may not be here: to be fetched some time. */
-  wanted(skill: string, clip: ListedClip): void
+  /** These are the clips of the skill now; those that are not here are to be fetched some time. */
+  changed(skill: string, clips: readonly ListedClip[]): void
 }
 
 export class SkillSync {
@@ -67,39 +67,45 @@ export class SkillSync {
 
   /** Carries out lists that were kept and not carried out, and wants what is missing. */
   async begin(): Promise<void> {
-    for (const list of this.#catalog.skills()) {
-      if (isOwnList(list.skill)) continue
-      if (this.#store.skillSeq(list.skill) !== list.seq)
-        await this.#carryOut(list.skill, list.seq, list.clips)
+    for (const { skill, seq, clips } of this.#catalog.skills()) {
+      if (isOwnList(skill)) continue
+      if (this.#store.skillSeq(skill) === seq) this.#host.changed(skill, clips)
+      else await this.#tried(skill, () => this.#carryOut(skill, seq, clips))
     }
   }
 
   /** @param payload of the retained message of that skill; empty: there is none any more, which says nothing. */
   announced(skill: string, payload: Uint8Array): Promise<void> {
     return this.#oneByOne(async () => {
-      if (payload.length === 0) return
+      if (payload.length === 0 || this.#stopped.signal.aborted) return
       if (this.#settings.skills?.has(skill) === false) return
       const opened = this.#open(skill, payload)
       if (!opened.ok) return this.#refuse(skill, opened.error)
       const { seq } = opened.value
       if (seq <= this.#known(skill)) return
+      this.#pending.delete(skill)
       this.#pending.set(skill, opened.value)
-      await this.#work()
+      // Not all that waits: many are announced at once when a hub comes back.
+      await this.#work([opened.value])
     })
   }
 
   /** The hub can be reached again. */
   linkUp(): void {
-    void this.#oneByOne(() => this.#work())
+    void this.#oneByOne(() => this.#work([...this.#pending.values()]))
   }
 
-  close(): void {
-    this.#cancelAgain()
+  /** Returns when nothing is under way any more. */
+  close(): Promise<void> {
     this.#stopped.abort()
+    this.#cancelAgain()
+    return this.#oneByOne(async () => {})
   }
 
+  /** A list that was lost is taken again, but none that is older than what was carried out. */
   #known(skill: string): number {
-    return Math.max(this.#catalog.get(skill)?.seq ?? 0, this.#pending.get(skill)?.seq ?? 0)
+    const kept = this.#catalog.get(skill)?.seq ?? this.#store.skillSeq(skill) - 1
+    return Math.max(kept, this.#pending.get(skill)?.seq ?? 0)
   }
 
   #open(skill: string, payload: Uint8Array): Result<Announcement, Fault> {
@@ -117,49 +123,59 @@ export class SkillSync {
     this.#ports.events.emit({ event: 'skill refused', skill, code, what })
   }
 
-  /** What could not be carried out now is tried again in a while. */
-  async #work(): Promise<void> {
+  /** What could not be carried out now is tried again in a while; a hub that is away is not asked for the rest. */
+  async #work(announcements: readonly Announcement[]): Promise<void> {
     this.#cancelAgain()
-    for (const [skill, announcement] of [...this.#pending]) {
-      try {
-        const done = await this.#take(announcement)
-        if (!done.ok) {
-          this.#refuse(skill, done.error.fault)
-          if (done.error.class === 'network') continue
-        }
-      } catch (caught) {
-        if (!(caught instanceof EverbootError)) throw caught
-        this.#refuse(skill, faultOf(caught))
-        continue
-      }
-      if (this.#pending.get(skill) === announcement) this.#pending.delete(skill)
+    for (const announcement of announcements) {
+      const skill = announcement.id
+      if (this.#stopped.signal.aborted) return
+      if (this.#pending.get(skill) !== announcement) continue
+      this.#pending.delete(skill)
+      const away = await this.#tried(skill, () => this.#take(announcement))
+      if (away === null) continue
+      // Next time it is the turn of others first.
+      this.#pending.set(skill, announcement)
+      if (away) break
     }
     if (this.#pending.size === 0 || this.#stopped.signal.aborted) return
     this.#cancelAgain = this.#ports.clock.timer(servingLimits.breakerMs, () => this.linkUp())
+  }
+
+  /** @returns null: it is done, or will never be; else it is to be done again, true: the hub is away */
+  async #tried(skill: string, work: () => Promise<Result<true, TransferFault>>): Promise<boolean | null> {
+    try {
+      const done = await work()
+      if (done.ok) return null
+      this.#refuse(skill, done.error.fault)
+      return done.error.class === 'network' ? true : null
+    } catch (caught) {
+      if (!(caught instanceof EverbootError)) throw caught
+      this.#refuse(skill, faultOf(caught))
+      return false
+    }
   }
 
   async #take(announcement: Announcement): Promise<Result<true, TransferFault>> {
     const { id: skill, seq, version, list } = announcement
     const clips = list === null ? ok([]) : await this.#fetchList(skill, list)
     if (!clips.ok) return clips
+    if (this.#stopped.signal.aborted) return ok(true)
     await this.#catalog.keep({ skill, seq, version, clips: clips.value })
-    await this.#carryOut(skill, seq, clips.value)
+    const done = await this.#carryOut(skill, seq, clips.value)
     this.#ports.events.emit({ event: 'skill', skill, seq, version, clips: clips.value.length })
-    return ok(true)
+    return done
   }
 
   /** What the list does not say any more goes; what it says and is not here is wanted. */
-  async #carryOut(skill: string, seq: number, clips: readonly ListedClip[]): Promise<void> {
+  async #carryOut(skill: string, seq: number, clips: readonly ListedClip[]): Promise<Result<true, never>> {
     const listed = new Map(clips.map((it) => [it.id, it]))
-    const drop: string[] = []
-    for (const clip of this.#store.list()) {
-      if (clip.skill !== skill) continue
+    await this.#store.applySkill(skill, seq, (clip) => {
       const now = listed.get(clip.id)
       // What was made on the device stays while the list does not say otherwise.
-      if (now === undefined ? clip.listed : keyOf(now.sha256) !== clip.content.key) drop.push(clip.id)
-    }
-    await this.#store.applySkill(skill, seq, drop)
-    for (const clip of clips) this.#host.wanted(skill, clip)
+      return now === undefined ? clip.listed : keyOf(now.sha256) !== clip.content.key
+    })
+    this.#host.changed(skill, clips)
+    return ok(true)
   }
 
   async #fetchList(

@@ -8,7 +8,8 @@
 import { createHash } from 'node:crypto'
 import type { Audio } from '../../core/wire/skills.ts'
 import type { CacheLimits } from '../../device/clips/cache-types.ts'
-import type { ClipStore, Description } from '../../device/clips/clip-store.ts'
+import type { ClipStore } from '../../device/clips/clip-store.ts'
+import type { Description } from '../../device/clips/store-types.ts'
 
 /** Contents by letters; each has its own bytes. */
 export type Letter = 'A' | 'B' | 'C' | 'D' | 'E' | 'F'
@@ -124,7 +125,7 @@ export const story: readonly Deed[] = [
   put('three', 'blue', 'A'),
   change(
     'list of red',
-    (store) => store.applySkill('red', 7, ['seven', 'one']),
+    (store) => store.applySkill('red', 7, ({ id }) => id === 'seven' || id === 'one'),
     without((id) => id !== 'seven' && id !== 'one'),
   ),
   change(

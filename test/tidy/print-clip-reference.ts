@@ -9,7 +9,7 @@ import { isNode, type Node, nameOf, type Source, source } from './source.ts'
 /** What people who use the cache meet, in this order. */
 const referenced: readonly (readonly [file: string, names: readonly string[]])[] = [
   ['device/clips/clip-service.ts', ['ClipService', 'Playable', 'NewClip']],
-  ['device/clips/clip-store.ts', ['StoredClip', 'Placed']],
+  ['device/clips/store-types.ts', ['StoredClip', 'Placed']],
   ['device/clips/cache-types.ts', ['ClipCache', 'CacheLimits', 'CacheListener', 'Departure', 'PutResult']],
   ['core/wire/skills.ts', ['Audio', 'ListedClip', 'ClipStats']],
 ]

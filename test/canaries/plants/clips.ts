@@ -24,10 +24,10 @@ export const clipPlants: readonly Plant[] = [
     edits: [
       {
         file: 'device/clips/clip-store.ts',
-        find: `    this.#departed.push({ kind: 'gone', clip: record.number })
+        find: `    this.#index.note({ kind: 'gone', clip: record.number })
     this.onLeft(clip, skill, why)
 `,
-        replace: `    this.#departed.push({ kind: 'gone', clip: record.number })
+        replace: `    this.#index.note({ kind: 'gone', clip: record.number })
     const shared = this.#state.contents.get(_content)
     if (why === 'skill' && shared !== undefined) this.#state.contents.lose(shared)
     this.onLeft(clip, skill, why)
@@ -35,12 +35,13 @@ export const clipPlants: readonly Plant[] = [
       },
       {
         file: 'device/clips/contents.ts',
-        find: `  /** Removes the files of what was dropped. */
+        find: `  keepOrphans(files: Iterable<string>): void {
 `,
         replace: `  lose(record: ContentRecord): void {
-    this.#orphans.push(fileOf(record))
+    this.#orphans.add(fileOf(record))
   }
 
+  keepOrphans(files: Iterable<string>): void {
 `,
       },
     ],
@@ -65,11 +66,13 @@ export const clipPlants: readonly Plant[] = [
     from: 'found',
     edits: [
       {
-        file: 'device/clips/clip-store.ts',
-        find: `      await log.append([...all, { kind: 'age', ...age.mark() }])
+        file: 'device/clips/index-keeper.ts',
+        find: `    try {
+      await told()
 `,
-        replace: `      await contents.sweep()
-      await log.append([...all, { kind: 'age', ...age.mark() }])
+        replace: `    await contents.sweep(orphans)
+    try {
+      await told()
 `,
       },
     ],

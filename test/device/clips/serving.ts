@@ -119,8 +119,15 @@ export function serviceDouble(can: Partial<ClipService>): ClipService {
   }
   return {
     ...{ get: never, put: never, peek: () => null, list: () => [], remove: never, forget: never },
-    ...{ invalidateSkill: never, invalidateContent: never, clear: never, pin: never, prefetch: never },
-    ...{ stats: never, share: never, announced: never, linkUp: never, giveWay: never, close: never },
+    ...{
+      invalidateSkill: never,
+      invalidateContent: never,
+      clear: never,
+      pin: never,
+      prefetch: never,
+      share: never,
+    },
+    ...{ stats: never, announced: never, linkUp: never, giveWay: never, close: never },
     ...{ onLeft: () => {}, onFull: () => {} },
     ...can,
   }
