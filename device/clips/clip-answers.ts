@@ -8,7 +8,7 @@ import { errorTable } from '../../core/errors.ts'
 import { hex } from '../../core/units.ts'
 import type { Audio } from '../../core/wire/skills.ts'
 import type { Playable } from './clip-service.ts'
-import type { StoredClip } from './clip-store.ts'
+import type { StoredClip } from './store-types.ts'
 
 export interface Answer {
   readonly status: number

@@ -12,7 +12,7 @@ import { isDigest, safeName } from '../../core/units.ts'
 import { type Answer, faultAnswer, jsonAnswer, shown } from './clip-answers.ts'
 import type { Asked } from './clip-request.ts'
 import type { ClipService, Playable } from './clip-service.ts'
-import type { StoredClip } from './clip-store.ts'
+import type { StoredClip } from './store-types.ts'
 
 type Of<To extends Asked['to']> = Extract<Asked, { to: To }>
 

@@ -8,7 +8,7 @@ import { clipLimits, servingLimits } from '../../../core/clip-limits.ts'
 import { EverbootError, errorTable, fault, isErrorCode, raise } from '../../../core/errors.ts'
 import type { ClipStats } from '../../../core/wire/skills.ts'
 import type { ShownClip } from '../clip-answers.ts'
-import type { Placed } from '../clip-store.ts'
+import type { Placed } from '../store-types.ts'
 
 const http = process.getBuiltinModule('node:http')
 
