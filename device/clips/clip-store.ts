@@ -306,7 +306,13 @@ export class ClipStore implements CacheListener {
 
   /** Makes room on the disk for somebody else. @returns bytes of the contents that went */
   giveWay(bytes: number): Promise<number> {
-    return this.#change(() => this.#state.cache.giveWay(bytes))
+    return this.#oneByOne(async () => {
+      const { cache, contents } = this.#state
+      const freed = cache.giveWay(bytes)
+      await this.#index.keepWhenFull(() => this.#index.keep())
+      if (freed > 0) await contents.free()
+      return freed
+    })
   }
 
   /** Forgets what expired more than that ago, remembers what was used. */

@@ -130,6 +130,12 @@ export class Contents {
     return { file, nonce, ownKey, writer: writeContent(this.#files, file, ownKey ?? this.#key, nonce) }
   }
 
+  /** As `sweep`, of all that was dropped so far; what that frees can be used when it returns. */
+  async free(): Promise<void> {
+    await this.sweep(this.orphans())
+    await this.#files.syncDir()
+  }
+
   /** What was written of a draft goes; nothing refers to it. */
   abandon(draft: Draft): Promise<void> {
     return this.sweep([draft.file])

@@ -15,10 +15,12 @@ export class IndexKeeper {
   readonly #state: StoreState
   #noted: IndexRecord[] = []
   /** As the index knows them, as text. */
-  #figures = ''
+  #figures: string
 
+  /** @param state before anything is done with it */
   constructor(state: StoreState) {
     this.#state = state
+    this.#figures = figuresList(state.figures).join()
   }
 
   /** There is something that the index has not heard. */
@@ -58,8 +60,7 @@ export class IndexKeeper {
       await work()
     } catch (caught) {
       if (!(caught instanceof EverbootError) || caught.fault.code !== 'EB-DATA-FULL') throw caught
-      const { contents } = this.#state
-      await contents.sweep(contents.orphans())
+      await this.#state.contents.free()
       await work()
     }
   }
