@@ -228,6 +228,18 @@ async function pinned(input: CommandInput, is: boolean): Promise<number> {
   return say(input, clip, `${id}: ${is ? 'pinned' : 'not pinned'}`)
 }
 
+const share: Command = {
+  name: 'clips share',
+  summary: 'Have the hub keep a clip too, so that it comes back when it had to give way',
+  ...oneClip,
+  async run(input) {
+    const [id = ''] = input.positionals
+    const sent = await clientOf(input).share(id)
+    const how = sent === 0 ? 'the hub had its sound already' : `${bytesText(sent)} sent`
+    return say(input, { id, sent }, `${id}: shared, ${how}`)
+  },
+}
+
 const prefetch: Command = {
   name: 'clips prefetch',
   summary: 'Fetch what a skill lists and is not here',
@@ -241,5 +253,5 @@ const prefetch: Command = {
 
 export const commands: readonly Command[] = [
   ...[get, put, list, show, stats, remove, forget],
-  ...[invalidate, clear, pin, unpin, prefetch],
+  ...[invalidate, clear, pin, unpin, share, prefetch],
 ]

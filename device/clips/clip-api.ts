@@ -35,6 +35,8 @@ export async function answerTo(service: ClipService, asked: Asked, body: Uint8Ar
       return remove(service, asked)
     case 'pin':
       return pin(service, asked.id, documentOf(pinSchema, body).pinned)
+    case 'share':
+      return jsonAnswer(200, { id: asked.id, sent: await service.share(asked.id) })
     case 'show':
       return jsonAnswer(200, { clip: shown(known(service, asked.id)) })
     case 'list':

@@ -41,6 +41,7 @@ export type Asked =
   | { readonly to: 'put'; readonly about: NewClip }
   | { readonly to: 'remove'; readonly id: string; readonly forget: boolean }
   | { readonly to: 'pin'; readonly id: string }
+  | { readonly to: 'share'; readonly id: string }
   | { readonly to: 'show'; readonly id: string }
   | { readonly to: 'list'; readonly after: string; readonly limit: number; readonly skill: string | null }
   | { readonly to: 'stats' }
@@ -111,6 +112,7 @@ const clip: Readonly<Record<string, Handler>> = {
 const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   'clips/*': clip,
   'clips/*/pin': { POST: (_, id) => ({ to: 'pin', id }) },
+  'clips/*/share': { POST: (_, id) => ({ to: 'share', id }) },
   'clips/*/about': { GET: (_, id) => ({ to: 'show', id }) },
   clips: { GET: (_request, _name, query) => list(query) },
   stats: { GET: () => ({ to: 'stats' }) },

@@ -35,10 +35,10 @@ export interface ClipsStage {
   powerOff(room: Room): Promise<void>
   /** Plays a clip as a player does. @throws EverbootError what the cache says */
   play(room: Room, clip: string): Promise<Heard>
+  remove(room: Room, clip: string): Promise<void>
   stats(room: Room): Promise<ClipStats>
   /** Ids of the clips that are there. */
   clips(room: Room): Promise<readonly string[]>
-  fleet(): Promise<Record<string, unknown>>
   close(): Promise<void>
 }
 
@@ -99,13 +99,13 @@ export async function openClipsStage(options: ClipsStageOptions): Promise<ClipsS
       for await (const part of parts) hash.update(part)
       return { sha256: hash.digest('hex'), from }
     },
+    remove: (room, clip) => client(room).remove(clip),
     stats: (room) => client(room).stats(),
     async clips(room) {
       const ids: string[] = []
       for await (const page of client(room).list()) ids.push(...page.map((it) => it.id))
       return ids
     },
-    fleet: () => desk.hub.get('/v1/clips/stats'),
     async close() {
       for (const service of running.values()) await service.stop()
       await desk.close()

@@ -47,6 +47,8 @@ export interface ClipClient {
   /** @returns how many clips left */
   invalidate(what: Invalid): Promise<number>
   pin(id: string, pinned: boolean): Promise<ShownClip>
+  /** The hub keeps it too. @returns bytes that had to be sent */
+  share(id: string): Promise<number>
   /** @returns how many clips are to be fetched */
   prefetch(skill: string): Promise<number>
 }
@@ -75,6 +77,7 @@ export function clipClient(socket: string, interrupted?: AbortSignal): ClipClien
       }
     },
     stats: () => ask('GET', '/stats'),
+    share: async (id) => (await ask<{ sent: number }>('POST', `${at(id)}/share`)).sent,
     remove: async (id) => void (await ask('DELETE', at(id))),
     forget: async (id) => void (await ask('DELETE', `${at(id)}?forget=1`)),
     invalidate: async (what) => (await ask<{ left: number }>('POST', '/invalidate', what)).left,
