@@ -119,6 +119,8 @@ export const hubClipLimits = {
   /** Uploads and claims under way, of all devices and of one. */
   uploadsMax: 8,
   uploadsPerDeviceMax: 2,
+  /** One upload; the longest clip takes this long at 37 KiB a second. */
+  uploadMs: minutes(30),
   /** Asked whether they are there, in one request. */
   haveMax: 1_000,
   challengeMs: minutes(5),
@@ -128,7 +130,7 @@ export const hubClipLimits = {
   /** Clips that devices have stored: of one device, and of all. */
   ownClipsMax: 10_000,
   ownBytesMax: 16 * GiB,
-  ownTotalMax: 1_000_000,
+  ownTotalMax: 500_000,
   /** Clips on the lists of all skills. */
   listedMax: 200_000,
   /** Clips leave so much of the disk free: the database of the hub must never find it full. */

@@ -45,6 +45,8 @@ const clipsSchema = v.strictObject({
   /** Where clips are served: a Unix socket, or a port of this machine alone. */
   socket: v.optional(path),
   port: v.optional(whole(1, 65_535)),
+  /** Of mode 0600: who shows the token in it may change clips over the port; absent: nobody. */
+  tokenFile: v.optional(path),
   /** Bytes of contents on the medium, and clips. */
   bytes: v.optional(whole(1, cacheLimits.bytesMax), cacheLimits.bytes),
   items: v.optional(whole(1, cacheLimits.itemsMax), cacheLimits.items),

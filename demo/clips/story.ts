@@ -39,6 +39,7 @@ export async function playClips(scene: ClipsScene): Promise<readonly RoomResult[
   say('')
   say('2 players')
   for (const room of rooms) await hear(scene, room, [...first.clips, ...second.clips])
+  await hearMissing(scene, rooms[0], first)
   say('')
   say(`3 a skill changes while the board in the ${away} is away`)
   await stage.powerOff(away)
@@ -95,6 +96,23 @@ async function hear({ stage, say }: ClipsScene, room: Room, clips: readonly Made
   const sources = [...from].map(([source, times]) => `${times} from ${source}`).join(', ')
   say(`  ${room}: ${2 * clips.length} played, each byte as published: ${sources}`)
 }
+
+/** A clip that is not there comes from the hub while it is played. */
+async function hearMissing({ stage, say }: ClipsScene, room: Room, skill: MadeSkill): Promise<void> {
+  const missing = skill.clips.slice(-missingClips)
+  for (const { id } of missing) await stage.remove(room, id)
+  const from: string[] = []
+  for (const clip of missing) {
+    const heard = await stage.play(room, clip.id)
+    if (heard.sha256 !== clip.sha256) raise('EB-CLIP-DAMAGED', `${clip.id} sounds otherwise in the ${room}`)
+    from.push(heard.from)
+  }
+  if (!from.includes('network')) raise('EB-INTERNAL', 'none of the missing clips came from the hub')
+  say(`  ${room}: ${missing.length} that were removed came again: ${from.join(', ')}`)
+}
+
+/** Some of them share their content with clips that stay: these need not be fetched. */
+const missingClips = 8
 
 async function change({ stage, say, nowMs }: ClipsScene, old: MadeSkill, other: MadeSkill): Promise<void> {
   const { changed } = stage

@@ -31,7 +31,8 @@ export interface RunningClips extends ClipsBeside {
 export interface BesidePorts {
   readonly clock: Clock
   readonly events: Events
-  open(): Promise<ClipService>
+  /** `release` lets go of its files, after it was closed. */
+  open(): Promise<{ readonly service: ClipService; release(): Promise<void> }>
   /** Called with the open cache: what serves it. @returns what ends that */
   serve(service: ClipService): Promise<() => Promise<void>>
 }
@@ -57,12 +58,20 @@ export function clipsBeside(ports: BesidePorts): RunningClips {
   const open = async (): Promise<void> => {
     try {
       const opened = await ports.open()
-      end = await ports.serve(opened).catch(async (caught: unknown) => {
-        await opened.close()
+      const shut = async (): Promise<void> => {
+        await opened.service.close()
+        await opened.release()
+      }
+      const unserve = await ports.serve(opened.service).catch(async (caught: unknown) => {
+        await shut()
         throw caught
       })
-      service = opened
-      events.emit({ event: 'clips open', clips: opened.stats().items })
+      end = async () => {
+        await unserve()
+        await shut()
+      }
+      service = opened.service
+      events.emit({ event: 'clips open', clips: service.stats().items })
       for (const [skill, payload] of early) take(skill, payload)
       early.clear()
     } catch (caught) {
@@ -102,7 +111,6 @@ export function clipsBeside(ports: BesidePorts): RunningClips {
       await opening
       try {
         await end?.()
-        await service?.close()
       } catch (caught) {
         failed('clips not closed', caught)
       }

@@ -8,7 +8,7 @@ import { publish } from './publish.ts'
 import { rolloutCreate } from './rollout-create.ts'
 import { rolloutList, rolloutStatus } from './rollout-status.ts'
 import { serve } from './serve.ts'
-import { skillsList, skillsShow, skillsWithdraw } from './skills.ts'
+import { skillsList, skillsShow, skillsStats, skillsWithdraw } from './skills.ts'
 import { skillsPublish } from './skills-publish.ts'
 
 export const commands: readonly Command[] = [
@@ -23,5 +23,6 @@ export const commands: readonly Command[] = [
   skillsPublish,
   skillsList,
   skillsShow,
+  skillsStats,
   skillsWithdraw,
 ]

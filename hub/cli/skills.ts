@@ -7,6 +7,7 @@ import { bytesText } from '../../core/units.ts'
 import { keyDirectory } from '../../keys/adapters/key-directory.ts'
 import type { HubClient } from '../adapters/api-client.ts'
 import type { SkillDetailView, SkillView } from '../http/views.ts'
+import type { FleetStats } from '../telemetry/fleet.ts'
 import { hubOption, print, table, timeText, withHub } from './common.ts'
 import { announce, knownSkill, nextSeq } from './skills-publish.ts'
 
@@ -108,4 +109,33 @@ function headline(it: SkillView): string {
   if (it.withdrawn) return `${head}: withdrawn`
   const saved = bytesText(bytes - contentBytes)
   return `${head}: ${clips} clips, ${contents} contents, ${bytesText(contentBytes)}, ${saved} shared within the skill`
+}
+
+export const skillsStats: Command = {
+  name: 'skills stats',
+  summary: 'What the clip caches of the fleet are good for, skill by skill',
+  positionals: '',
+  positionalsMin: 0,
+  positionalsMax: 0,
+  options: hubOption,
+  notes: 'Sums of what devices told last; a device that is away is in them with its last word.',
+  run: (input) =>
+    withHub(input, async (hub) => {
+      const fleet = await hub.get<FleetStats>('/v1/clips/stats')
+      print(input, fleet, () => {
+        const sums = `${fleet.devices} devices, ${fleet.items} clips in ${fleet.contents} contents, ${bytesText(fleet.sizeBytes)}`
+        const use = `${percent(fleet.hitRate)} of ${fleet.hits + fleet.misses} plays found there, ${bytesText(fleet.bytesSaved)} saved by sharing`
+        const rows = fleet.skills.map((it) => [
+          ...[it.id, `${it.devices}`, `${it.items}`, bytesText(it.bytes), `${it.hits}`, `${it.misses}`],
+          percent(it.hitRate),
+        ])
+        const head = ['SKILL', 'DEVICES', 'CLIPS', 'SIZE', 'HITS', 'MISSES', 'HIT RATE']
+        return [sums, use, ...(rows.length === 0 ? [] : ['', ...table(head, rows)])]
+      })
+      return 0
+    }),
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
 }

@@ -3,7 +3,7 @@
  * Promise: each content is counted once in what is stored, and once for each clip that refers to it in what would
  * lie there without sharing; lists of skills and contents that nobody refers to are counted apart.
  */
-import { contentHere, isUsed } from './contents.ts'
+import { isUsed } from './contents.ts'
 import type { ClipState } from './model.ts'
 
 export interface ClipFigures {
@@ -53,13 +53,16 @@ function storedFigures(
   const contents = { count: 0, bytes: 0 }
   const lists = { count: 0, bytes: 0 }
   const unused = { count: 0, bytes: 0 }
-  for (const { sha256, bytes } of clips.contents.each()) {
-    if (contentHere(clips, sha256) === null) continue
-    const kinds = [contents, ...(listed.has(sha256) ? [lists] : isUsed(clips, sha256) ? [] : [unused])]
-    for (const it of kinds) {
-      it.count += 1
-      it.bytes += bytes
-    }
+  for (const { sha256, bytes, state } of clips.contents.each()) {
+    if (state !== 'here') continue
+    count(contents, bytes)
+    if (listed.has(sha256)) count(lists, bytes)
+    else if (!isUsed(clips, sha256)) count(unused, bytes)
   }
   return { contents, lists, unused }
+}
+
+function count(into: { count: number; bytes: number }, bytes: number): void {
+  into.count += 1
+  into.bytes += bytes
 }

@@ -9,7 +9,7 @@ import { type Fault, fault } from '../../core/errors.ts'
 import { fail } from '../../core/result.ts'
 import { bytesText } from '../../core/units.ts'
 import type { HubState, Step } from '../core/model.ts'
-import { type Change, contentHere, noChange, release, stepOf } from './contents.ts'
+import { type Change, contentHere, noChange, release, stepOf, unchanged } from './contents.ts'
 import type { ClipMessage, ClipState, OwnClip, Owner } from './model.ts'
 
 /** @returns EB-NOT-FOUND when the content is not here (any more), EB-LIMIT. */
@@ -23,13 +23,11 @@ export function claimClip(state: HubState, message: Extract<ClipMessage, { kind:
   return stepOf(state, change, { id: owner.clip, changed: change.writes.length > 0 })
 }
 
-/** @returns EB-NOT-FOUND when the device has no such clip. */
+/** `changed` is false when the device has no such clip: whoever did not hear the answer may say it again. */
 export function forgetClip(state: HubState, message: Extract<ClipMessage, { kind: 'forget-clip' }>): Step {
   const { owner, atMs } = message
   const known = state.clips.own.get(owner.device)?.get(owner.clip)
-  if (known === undefined) {
-    return refused(state, fault('EB-NOT-FOUND', `device ${owner.device} has stored no clip ${owner.clip}`))
-  }
+  if (known === undefined) return unchanged(state, owner.clip)
   const change = release(without(state.clips, known), [known.sha256], atMs)
   const writes = [{ kind: 'remove-own-clip', owner } as const, ...change.writes]
   return stepOf(state, { ...change, writes }, { id: owner.clip, changed: true })

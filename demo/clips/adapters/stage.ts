@@ -8,7 +8,7 @@ import { copyFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { present } from '../../../core/assert.ts'
 import type { ClipStats } from '../../../core/wire/skills.ts'
-import { openClipClient } from '../../../device/clips/adapters/clip-client.ts'
+import { type ClipClient, clipClient } from '../../../device/clips/adapters/clip-client.ts'
 import type { Children, Service } from '../../adapters/children.ts'
 import { openDesk, until } from '../../adapters/desk.ts'
 import { type MadeSkill, makeSkillSet, type SkillSet } from '../../adapters/skill-set.ts'
@@ -35,10 +35,10 @@ export interface ClipsStage {
   powerOff(room: Room): Promise<void>
   /** Plays a clip as a player does. @throws EverbootError what the cache says */
   play(room: Room, clip: string): Promise<Heard>
+  remove(room: Room, clip: string): Promise<void>
   stats(room: Room): Promise<ClipStats>
   /** Ids of the clips that are there. */
   clips(room: Room): Promise<readonly string[]>
-  fleet(): Promise<Record<string, unknown>>
   close(): Promise<void>
 }
 
@@ -67,7 +67,7 @@ export async function openClipsStage(options: ClipsStageOptions): Promise<ClipsS
     await children.run(['emulator', 'create', at(room), ...from])
   }
   const running = new Map<Room, Service>()
-  const client = (room: Room) => openClipClient(at(room, 'run/everboot/clips.sock'))
+  const client = (room: Room): ClipClient => clipClient(at(room, 'run/everboot/clips.sock'))
   return {
     directory,
     skills,
@@ -94,12 +94,18 @@ export async function openClipsStage(options: ClipsStageOptions): Promise<ClipsS
       running.delete(room)
     },
     async play(room, clip) {
-      const { bytes, from } = await client(room).get(clip)
-      return { sha256: createHash('sha256').update(bytes).digest('hex'), from }
+      const { parts, from } = await client(room).get(clip)
+      const hash = createHash('sha256')
+      for await (const part of parts) hash.update(part)
+      return { sha256: hash.digest('hex'), from }
     },
+    remove: (room, clip) => client(room).remove(clip),
     stats: (room) => client(room).stats(),
-    clips: async (room) => (await client(room).list()).map((it) => it.id),
-    fleet: () => desk.hub.get('/v1/clips/stats'),
+    async clips(room) {
+      const ids: string[] = []
+      for await (const page of client(room).list()) ids.push(...page.map((it) => it.id))
+      return ids
+    },
     async close() {
       for (const service of running.values()) await service.stop()
       await desk.close()

@@ -2,11 +2,11 @@
  * Bytes of clips: `GET|HEAD /clips/{sha256}`, `PUT /clips/{sha256}?clip=ID` by devices, `PUT /v1/clips/{sha256}` by
  * operators.
  * Promise: a device that may not read a content hears the same as one that asks for what is not there; a body is
- * taken only with its length named, and is kept only if it has that length and hash.
+ * taken only with its length named and within its time, and is kept only if it has that length and hash.
  * Leaves to others: storing (../../clips/keeper.ts), what a device owns (../routes/own-clips.ts).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { clipLimits } from '../../../core/clip-limits.ts'
+import { clipLimits, hubClipLimits } from '../../../core/clip-limits.ts'
 import { EverbootError, raise } from '../../../core/errors.ts'
 import type { Events } from '../../../core/ports.ts'
 import { bytesText, isDigest } from '../../../core/units.ts'
@@ -18,7 +18,13 @@ import { clipPath, clipQuery, readAs } from '../requests.ts'
 import { answerRange } from './ranges.ts'
 import { sendStream } from './send-stream.ts'
 
-export async function clipRoutes(app: FastifyInstance, ports: ApiPorts, events: Events): Promise<void> {
+/** @param uploadMs how long one upload may take */
+export async function clipRoutes(
+  app: FastifyInstance,
+  ports: ApiPorts,
+  events: Events,
+  uploadMs: number = hubClipLimits.uploadMs,
+): Promise<void> {
   const { keeper } = ports
   app.route<{ Params: { sha256: string } }>({
     method: ['GET', 'HEAD'],
@@ -46,9 +52,9 @@ export async function clipRoutes(app: FastifyInstance, ports: ApiPorts, events: 
     scope.put('/clips/:sha256', async (request, reply) => {
       const device = deviceAsking(ports, request.headers.authorization)
       const { clip } = readAs(clipQuery, request.query, 'the query')
-      await take(ports, request, reply, { device, clip })
+      await take(ports, request, reply, { device, clip }, uploadMs)
     })
-    scope.put('/v1/clips/:sha256', (request, reply) => take(ports, request, reply, null))
+    scope.put('/v1/clips/:sha256', (request, reply) => take(ports, request, reply, null, uploadMs))
   })
 }
 
@@ -66,7 +72,10 @@ async function take(
   request: FastifyRequest,
   reply: FastifyReply,
   owner: Owner | null,
+  uploadMs: number,
 ): Promise<void> {
+  // One that trickles in would hold its place for ever.
+  const timer = setTimeout(() => request.raw.destroy(), uploadMs)
   try {
     const { sha256 } = readAs(clipPath, request.params, 'the path')
     const bytes = lengthOf(request)
@@ -78,6 +87,8 @@ async function take(
   } catch (caught) {
     giveUp(request, reply)
     throw caught
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -57,7 +57,10 @@ describe('a content', () => {
     expect(stateOf(state, one)).toBe('here')
     expect(mayRead(state.clips, 'dev1', one)).toBe(true)
     expect(mayRead(state.clips, 'dev2', one)).toBe(false)
-    expect(codeOf(state, forget('dev2', 'a'))).toBe('EB-NOT-FOUND')
+    expect(reduce(state, forget('dev2', 'a'))).toMatchObject({
+      effects: [],
+      answer: { value: { changed: false } },
+    })
   })
 
   it('is not put twice', () => {

@@ -1,9 +1,14 @@
 /**
- * Who may ask for clips over HTTP, and in which form.
+ * Who may ask for clips over HTTP, in which form, and how slowly.
  */
+import { once } from 'node:events'
+import { type AddressInfo, connect } from 'node:net'
+import Fastify from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hubClipLimits } from '../../../core/clip-limits.ts'
 import { hubLimits } from '../../../core/limits.ts'
+import { clipRoutes } from '../../../hub/http/adapters/clips.ts'
+import type { ApiPorts } from '../../../hub/http/api.ts'
 import { digestOf } from '../fixtures.ts'
 import { type Answer, ask, json, newDevice, sendJson } from '../http-client.ts'
 import { type HubHome, hubHome, type LocalHub, localHub } from '../hub-process.ts'
@@ -69,5 +74,40 @@ describe('who asks for clips', () => {
     const answer = await sendJson(hub.client, '/clips/have', { sha256: most }, token)
     expect(json(answer).missing).toHaveLength(hubClipLimits.haveMax)
     expect(hubLimits.requestBytesMax).toBeGreaterThan(70 * hubClipLimits.haveMax)
+  })
+})
+
+describe('an upload that trickles in', () => {
+  it('is cut off when its time is over, and what came of it is given up', async () => {
+    const app = Fastify()
+    const taken: string[] = []
+    const take = async (body: AsyncIterable<Uint8Array>): Promise<boolean> => {
+      try {
+        for await (const part of body) taken.push(String(part))
+        return true
+      } catch {
+        taken.push('cut off')
+        throw new Error('cut off')
+      }
+    }
+    const ports = { keeper: { take } } as unknown as ApiPorts
+    await clipRoutes(app, ports, { emit: () => undefined }, 200)
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = app.server.address() as AddressInfo
+    const put = `PUT /v1/clips/${digestOf('1')} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n`
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    const closed = once(socket, 'close')
+    socket.write(put)
+    const drip = setInterval(() => socket.write('x'), 90)
+    await closed
+    clearInterval(drip)
+    expect(taken.at(-1)).toBe('cut off')
+    const quick = connect(port, '127.0.0.1')
+    quick.write(`${put}hello`)
+    const [answer] = await once(quick, 'data')
+    expect(String(answer)).toMatch(/^HTTP\/1.1 201 /)
+    quick.destroy()
+    await app.close()
   })
 })
