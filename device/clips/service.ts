@@ -8,7 +8,7 @@ import { checkClaims } from '../../audio/claims.ts'
 import { readAudio } from '../../audio/read-audio.ts'
 import { clipLimits, indexLimits, servingLimits } from '../../core/clip-limits.ts'
 import { errorTable, faultOf, orThrow, raise } from '../../core/errors.ts'
-import { safeName } from '../../core/units.ts'
+import { hex, safeName } from '../../core/units.ts'
 import { type ClipStats, type ListedClip, languageForm } from '../../core/wire/skills.ts'
 import type { Catalog } from './catalog.ts'
 import { ClipFetcher } from './clip-fetcher.ts'
@@ -18,7 +18,7 @@ import { MemoryTier } from './memory-tier.ts'
 import { Prefetch } from './prefetch.ts'
 import { Room } from './room.ts'
 import { descriptionOf, Serving } from './serving.ts'
-import { isOwnList, Sharing } from './sharing.ts'
+import { Sharing } from './sharing.ts'
 import { SkillSync } from './skill-sync.ts'
 import type { Placed, StoredClip } from './store-types.ts'
 
@@ -113,7 +113,7 @@ export class Service implements ClipService {
     const free = await this.#room.take(bytes.length)
     const placed = await this.#placed(described, about.private, bytes).finally(free)
     const clip = this.#store.peek(id) ?? raise('EB-CLIP-FULL', `clip ${id} had to give way at once`)
-    await this.#unlist(clip)
+    await this.#unshare(id, clip.content)
     return { placed, clip }
   }
 
@@ -132,11 +132,17 @@ export class Service implements ClipService {
     }
   }
 
-  /** What the hub holds for this device under that name is another content now, and must not come back. */
-  async #unlist({ id, content }: StoredClip): Promise<void> {
-    const listed = this.#catalog.find(id)
-    if (listed === null || !isOwnList(listed.skill) || keyOf(listed.clip.sha256) === content.key) return
-    await this.#sharing?.forget(id)
+  /**
+   * What the hub holds for this device under that name must not come back. It hears of it when it can: nobody waits.
+   * @param now the content that the clip has now
+   */
+  async #unshare(id: string, now: StoredClip['content'] | null = null): Promise<void> {
+    await this.#sharing?.forget(id, now === null ? null : hex(Buffer.from(now.key, 'latin1')))
+    this.#settle()
+  }
+
+  #settle(): void {
+    this.#sharing?.settle().catch((caught: unknown) => this.#failed('own clips', caught))
   }
 
   peek(id: string): StoredClip | null {
@@ -148,12 +154,12 @@ export class Service implements ClipService {
   }
 
   async remove(id: string): Promise<boolean> {
-    await this.#sharing?.forget(id)
+    await this.#unshare(id)
     return this.#store.remove(id)
   }
 
   async forget(id: string): Promise<boolean> {
-    await this.#sharing?.forget(id)
+    await this.#unshare(id)
     return this.#store.forget(id)
   }
 
@@ -266,7 +272,7 @@ export class Service implements ClipService {
     this.#fetcher.linkUp()
     this.#prefetch.goOn()
     this.#sync.linkUp()
-    this.#sharing?.settle().catch((caught: unknown) => this.#failed('own clips', caught))
+    this.#settle()
   }
 
   giveWay(bytes: number): Promise<number> {
@@ -279,6 +285,7 @@ export class Service implements ClipService {
     this.#prefetch.close()
     await this.#sync.close()
     await this.#fetcher.close()
+    await this.#sharing?.close()
     await this.#store.tidy(this.#settings.staleMs).catch((caught: unknown) => this.#failed('clips', caught))
   }
 
