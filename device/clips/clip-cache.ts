@@ -119,6 +119,22 @@ class Cache implements ClipCache {
     return clip === none ? null : this.entryAt(clip)
   }
 
+  reserve(clips: number, contents: number): void {
+    this.books.reserve(clips, contents)
+  }
+
+  row(id: string): number {
+    return this.books.clips.find(id)
+  }
+
+  contentRow(name: string): number {
+    return this.books.contents.find(name)
+  }
+
+  *names(): Generator<string> {
+    for (const name of this.books.clips.names) if (name !== '') yield name
+  }
+
   contentBytes(name: string): number | null {
     const content = this.books.contents.find(name)
     return content === none ? null : this.books.contents.bytesOf(content)
