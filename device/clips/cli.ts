@@ -17,7 +17,7 @@ import { raise } from '../../core/errors.ts'
 import { bytesText } from '../../core/units.ts'
 import { type ClipClient, clipClient, type Invalid } from './adapters/clip-client.ts'
 import { fromFile, refuseTerminal, toFile, toStandardOutput } from './adapters/clip-output.ts'
-import { clipListHead, clipRow, clipText, durationText, flagsMean, statsText } from './clip-tables.ts'
+import { clipListHead, clipRow, clipText, durationText, flagsMean, statsText } from './cli-tables.ts'
 
 const defaultSocket = '/run/everboot/clips.sock'
 

@@ -47,10 +47,11 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   const keys = cacheKeys(await keyOf(parts, lost))
   const found = new Found()
   const { found: index, log } = await openIndex({ files, entropy, key: keys.index }, found)
-  if (index.state === 'foreign' || index.damage === 'inside') {
-    lost.push(fault('EB-CLIP-INDEX', 'the index of the clip cache is damaged'))
-  }
   const unknown = await lookAt(found, files)
+  const gone = index.state === 'missing' && unknown.some(isContentFile)
+  if (gone || index.state === 'foreign' || index.damage === 'inside') {
+    lost.push(fault('EB-CLIP-INDEX', `the index of the clip cache is ${gone ? 'missing' : 'damaged'}`))
+  }
   let store: ClipStore | null = null
   const cache = createClipCache(limits, {
     left: (...it) => store?.left(...it),

@@ -50,15 +50,24 @@ export interface PlayOptions {
   readonly recording?: boolean
   /** Told of each operation and deed. */
   readonly note?: (line: string) => void
+  readonly only?: readonly string[]
 }
 
 /** 2026-06-01, as ms since 1970. */
 const wallMs = 1_780_272_000_000
 
-export async function rehearseClips(note?: (line: string) => void): Promise<Rehearsal> {
+/** @param only deeds of the story by name; absent: all */
+export async function rehearseClips(
+  note?: (line: string) => void,
+  only?: readonly string[],
+): Promise<Rehearsal> {
   const told: Allowed[] = [new Map()]
   const empty = { files: simFiles().image(), pending: [], done: 0, generation: 0 }
-  const uncut = await playClips(empty, told, { recording: true, ...(note === undefined ? {} : { note }) })
+  const uncut = await playClips(empty, told, {
+    recording: true,
+    ...(note === undefined ? {} : { note }),
+    ...(only === undefined ? {} : { only }),
+  })
   return { told, uncut }
 }
 
@@ -66,7 +75,7 @@ export async function rehearseClips(note?: (line: string) => void): Promise<Rehe
 export async function playClips(
   image: ClipsImage,
   told: readonly Allowed[],
-  { recording = false, note = () => {} }: PlayOptions = {},
+  { recording = false, note = () => {}, only }: PlayOptions = {},
 ): Promise<ClipsFuture> {
   const power = createPower()
   const files = simFiles(power)
@@ -85,7 +94,7 @@ export async function playClips(
     if (typeof at === 'string') return broke(at, points)
     let allowed = at.allowed
     for (const [index, deed] of story.entries()) {
-      if (index < image.done) continue
+      if (index < image.done || only?.includes(deed.name) === false) continue
       note(deed.name)
       stand.phase = deed.name
       await deed.run(store)

@@ -5,84 +5,19 @@ import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { clipLimits, servingLimits } from '../../../../core/clip-limits.ts'
-import { EverbootError, fault } from '../../../../core/errors.ts'
-import type { LogEvent } from '../../../../core/ports.ts'
+import { describe, expect, it } from 'vitest'
 import { MiB } from '../../../../core/units.ts'
-import { type ClipServer, serveClips } from '../../../../device/clips/adapters/clip-server.ts'
-import type { ClipService, Playable } from '../../../../device/clips/clip-service.ts'
-import { type Workshop, workshop } from '../../adapters/real.ts'
+import type { Playable } from '../../../../device/clips/clip-service.ts'
 import { ask, errorOf, openCache, playableDouble, raw, serviceDouble, wav } from '../serving.ts'
+import { endless, exchangeRig, playing, unreachable, until } from './exchange-rig.ts'
 
-let shop: Workshop
-let server: ClipServer | null = null
-let socket: string
-let events: LogEvent[]
-const undo: (() => Promise<void>)[] = []
-beforeEach(() => {
-  shop = workshop()
-  socket = shop.path('clips.sock')
-  events = []
-})
-afterEach(async () => {
-  await server?.close()
-  server = null
-  for (const it of undo.splice(0)) await it()
-  shop.close()
-})
-
-async function serve(
-  service: ClipService,
-  limits: Partial<typeof servingLimits> | object = {},
-): Promise<void> {
-  const usual = { ...servingLimits, lingerMs: 500, ...limits }
-  server = await serveClips(service, { socket }, { emit: (event) => void events.push(event) }, usual)
-}
-
-const playing = (playable: Playable): ClipService => serviceDouble({ get: async () => playable })
-
-async function until(what: () => boolean, withinMs = 5_000): Promise<void> {
-  for (let waited = 0; !what(); waited += 10) {
-    expect(waited).toBeLessThan(withinMs)
-    await sleep(10)
-  }
-}
-
-const unreachable = () => new EverbootError(fault('EB-HUB-UNREACHABLE', 'the connection is down'))
-
-/** A connection that has asked for a clip and reads nothing. */
-async function dawdler(): Promise<Socket> {
-  const client = connect(socket)
-  undo.push(async () => void client.destroy())
-  client.on('error', () => {})
-  client.pause()
-  client.write('GET /clips/a HTTP/1.1\r\nHost: x\r\n\r\n')
-  await once(client, 'connect')
-  return client
-}
-
-/** Parts of 64 KiB, as many as are wanted; tells how many were taken and whether reading was ended. */
-function endless() {
-  const seen = { parts: 0, ended: false }
-  const read = async function* (start: number, endExclusive: number) {
-    try {
-      for (let at = start; at < endExclusive; at += clipLimits.pieceBytes) {
-        seen.parts += 1
-        yield Buffer.alloc(Math.min(clipLimits.pieceBytes, endExclusive - at), 1)
-      }
-    } finally {
-      seen.ended = true
-    }
-  }
-  return { seen, read }
-}
+const rig = exchangeRig()
 
 describe('with a hub', () => {
   async function withCache(partBytes?: number) {
-    const cache = await openCache(shop.path('clips'), {}, partBytes)
-    undo.push(() => cache.close())
-    await serve(cache.service)
+    const cache = await openCache(rig.shop.path('clips'), {}, partBytes)
+    rig.undo.push(() => cache.close())
+    await rig.serve(cache.service)
     return cache
   }
   const path = (cache: { hub: { requests: readonly { url: string }[] } }) =>
@@ -98,7 +33,7 @@ describe('with a hub', () => {
       answer.partMs = 2
     }
     await cache.publish('weather', { wanted: bytes })
-    const all = await Promise.all(Array.from({ length: 50 }, () => ask(socket, '/clips/wanted')))
+    const all = await Promise.all(Array.from({ length: 50 }, () => ask(rig.socket, '/clips/wanted')))
     for (const it of all) {
       expect(it.status).toBe(200)
       expect(it.body.equals(bytes)).toBe(true)
@@ -117,7 +52,7 @@ describe('with a hub', () => {
     await cache.publish('weather', { long: bytes })
     const times: number[] = []
     const got = await new Promise<Buffer>((resolve) => {
-      request({ socketPath: socket, path: '/clips/long' }, (incoming) => {
+      request({ socketPath: rig.socket, path: '/clips/long' }, (incoming) => {
         const parts: Buffer[] = []
         incoming.on('data', (part: Buffer) => {
           times.push(performance.now())
@@ -128,7 +63,7 @@ describe('with a hub', () => {
     })
     expect(got.equals(bytes)).toBe(true)
     expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(150)
-    const part = await ask(socket, '/clips/long', { headers: { range: 'bytes=300000-300009' } })
+    const part = await ask(rig.socket, '/clips/long', { headers: { range: 'bytes=300000-300009' } })
     expect(part.body.equals(bytes.subarray(300_000, 300_010))).toBe(true)
   })
 
@@ -139,32 +74,34 @@ describe('with a hub', () => {
       if (!url.endsWith('list') && cache.hub.requests.length > 1) throw unreachable()
     }
     await cache.publish('weather', { wanted: bytes })
-    const got = await ask(socket, '/clips/wanted')
+    const got = await ask(rig.socket, '/clips/wanted')
     expect([got.status, errorOf(got)]).toEqual([503, 'EB-HUB-UNREACHABLE'])
     expect(Number(got.headers['retry-after'])).toBeGreaterThan(0)
   })
 
   it('a clip that nobody lists is missing, and one that the hub has lost too', async () => {
     const cache = await withCache()
-    expect((await ask(socket, '/clips/none')).status).toBe(404)
+    expect((await ask(rig.socket, '/clips/none')).status).toBe(404)
     const bytes = wav('lost')
     cache.hub.bend = (_, answer) => {
       if (answer.body.length === bytes.length) answer.status = 404
     }
     await cache.publish('weather', { lost: bytes })
-    const got = await ask(socket, '/clips/lost')
+    const got = await ask(rig.socket, '/clips/lost')
     expect([got.status, errorOf(got)]).toEqual([404, 'EB-CLIP-MISSING'])
   })
 
   it('what a skill lists is fetched ahead when that is asked for', async () => {
     const cache = await withCache()
     await cache.publish('weather', { one: wav('one'), two: wav('two') })
-    const ahead = await ask(socket, '/skills/weather/prefetch', { method: 'POST' })
+    const ahead = await ask(rig.socket, '/skills/weather/prefetch', { method: 'POST' })
     expect(ahead.status).toBe(202)
     await until(() => [...cache.service.list()].length === 2)
-    const again = await ask(socket, '/skills/weather/prefetch', { method: 'POST' })
+    const again = await ask(rig.socket, '/skills/weather/prefetch', { method: 'POST' })
     expect(again.json).toEqual({ wanted: 0 })
-    expect(errorOf(await ask(socket, '/skills/none/prefetch', { method: 'POST' }))).toBe('EB-CLIP-MISSING')
+    expect(errorOf(await ask(rig.socket, '/skills/none/prefetch', { method: 'POST' }))).toBe(
+      'EB-CLIP-MISSING',
+    )
   })
 })
 
@@ -172,8 +109,8 @@ describe('sound that is not what it says', () => {
   it('and fails before its first byte is an answer', async () => {
     const broken = { next: () => Promise.reject(unreachable()) }
     const playable = playableDouble(100_000, () => ({ [Symbol.asyncIterator]: () => broken }))
-    await serve(playing(playable))
-    const got = await ask(socket, '/clips/a')
+    await rig.serve(playing(playable))
+    const got = await ask(rig.socket, '/clips/a')
     expect([got.status, errorOf(got)]).toEqual([503, 'EB-HUB-UNREACHABLE'])
     expect(got.headers['content-type']).toBe('application/json')
     await until(() => playable.doneTimes() === 1)
@@ -194,10 +131,10 @@ describe('sound that is not what it says', () => {
         }
         if (throws) throw unreachable()
       })
-      await serve(playing(playable))
+      await rig.serve(playing(playable))
       // After sound it is a connection that would be kept.
       const last = lengths.length === 0 ? 'Connection: close\r\n' : ''
-      const text = await raw(socket, `GET /clips/a HTTP/1.1\r\nHost: x\r\n${last}\r\n`, 2_000)
+      const text = await raw(rig.socket, `GET /clips/a HTTP/1.1\r\nHost: x\r\n${last}\r\n`, 2_000)
       const [head = '', ...body] = text.split('\r\n\r\n')
       if (lengths.length === 0) expect(head).toMatch(/^HTTP\/1.1 500 /)
       else {
@@ -205,18 +142,18 @@ describe('sound that is not what it says', () => {
         expect(body.join('\r\n\r\n').length).toBe(60_000)
       }
       await until(() => playable.doneTimes() === 1)
-      expect(events.map((it) => it.event)).toEqual([
+      expect(rig.events.map((it) => it.event)).toEqual([
         lengths.length === 0 ? 'clip request failed' : 'clip broken off',
       ])
     },
   )
 
   it('a bug of the service is an answer of its own, and ends nothing else', async () => {
-    await serve(serviceDouble({}))
-    const got = await ask(socket, '/clips/a')
+    await rig.serve(serviceDouble({}))
+    const got = await ask(rig.socket, '/clips/a')
     expect([got.status, errorOf(got)]).toEqual([500, 'EB-INTERNAL'])
-    expect((await ask(socket, '/clips')).status).toBe(200)
-    expect(events).toMatchObject([{ event: 'clip request failed', code: 'EB-INTERNAL' }])
+    expect((await ask(rig.socket, '/clips')).status).toBe(200)
+    expect(rig.events).toMatchObject([{ event: 'clip request failed', code: 'EB-INTERNAL' }])
   })
 })
 
@@ -224,11 +161,11 @@ describe('a client', () => {
   it('that reads nothing holds little memory, and is let go after a while', async () => {
     const { seen, read } = endless()
     const playable = playableDouble(64 * MiB, read)
-    await serve(playing(playable), { idleMs: 300 })
-    const client = await dawdler()
+    await rig.serve(playing(playable), { idleMs: 300 })
+    const client = await rig.dawdler()
     await until(() => seen.parts > 0)
     await sleep(150)
-    // What the kernel takes for a socket, and little besides.
+    // What the kernel takes for a rig.socket, and little besides.
     expect(seen.parts).toBeLessThan(20)
     expect(seen.ended).toBe(false)
     await until(() => seen.ended && playable.doneTimes() === 1)
@@ -247,8 +184,8 @@ describe('a client', () => {
     const playable = playableDouble(bytes, async function* () {
       yield Buffer.alloc(bytes)
     })
-    await serve(playing(playable), { idleMs: 250 })
-    const client = await dawdler()
+    await rig.serve(playing(playable), { idleMs: 250 })
+    const client = await rig.dawdler()
     let got = 0
     const began = performance.now()
     while (got < bytes) {
@@ -265,8 +202,8 @@ describe('a client', () => {
   it('that goes away while it listens ends the reading', async () => {
     const { seen, read } = endless()
     const playable = playableDouble(64 * MiB, read)
-    await serve(playing(playable))
-    const client = await dawdler()
+    await rig.serve(playing(playable))
+    const client = await rig.dawdler()
     await until(() => seen.parts > 0)
     client.destroy()
     await until(() => seen.ended && playable.doneTimes() === 1)
@@ -286,8 +223,8 @@ describe('a client', () => {
         ended = true
       }
     })
-    await serve(playing(playable))
-    const client = await dawdler()
+    await rig.serve(playing(playable))
+    const client = await rig.dawdler()
     await sleep(50)
     client.destroy()
     await sleep(50)
@@ -307,8 +244,8 @@ describe('a client', () => {
       asked = true
       return waiting
     }
-    await serve(serviceDouble({ get }))
-    const client = await dawdler()
+    await rig.serve(serviceDouble({ get }))
+    const client = await rig.dawdler()
     await until(() => asked)
     client.destroy()
     await sleep(50)
@@ -318,12 +255,12 @@ describe('a client', () => {
 
   it('may ask again on the same connection, also after an error', async () => {
     const playable = () => playableDouble(100_000, endless().read)
-    await serve(serviceDouble({ get: async () => playable() }))
+    await rig.serve(serviceDouble({ get: async () => playable() }))
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     const ports = new Set<unknown>()
     for (const path of ['/clips/a', '/clips/..', '/none', '/clips/a', '/clips/a']) {
       const bytes = await new Promise<number>((resolve) => {
-        request({ socketPath: socket, path, agent }, (incoming) => {
+        request({ socketPath: rig.socket, path, agent }, (incoming) => {
           let length = 0
           ports.add(incoming.socket)
           incoming.on('data', (part: Buffer) => {
@@ -339,181 +276,19 @@ describe('a client', () => {
   })
 
   it('is one too many: it is told so; when others leave it is served', async () => {
-    await serve(serviceDouble({}), { clientsMax: 3 })
+    await rig.serve(serviceDouble({}), { clientsMax: 3 })
     const held: Socket[] = []
     for (let n = 0; n < 3; n += 1) {
-      const client = connect(socket)
+      const client = connect(rig.socket)
       await once(client, 'connect')
       held.push(client)
     }
     await sleep(20)
-    const got = await ask(socket, '/clips')
+    const got = await ask(rig.socket, '/clips')
     expect([got.status, errorOf(got)]).toEqual([503, 'EB-LIMIT'])
     expect(got.headers.connection).toBe('close')
     for (const client of held) client.destroy()
     await sleep(50)
-    expect((await ask(socket, '/clips')).status).toBe(200)
-  })
-})
-
-describe('a body', () => {
-  const twoGiB = 2 * 1024 * MiB
-  const line = 'PUT /clips/a?skill=s HTTP/1.1\r\nHost: x\r\n'
-
-  it('of 2 GiB is refused at once, before a byte of it', async () => {
-    await serve(serviceDouble({}))
-    const began = performance.now()
-    const text = await raw(socket, `${line}Content-Length: ${twoGiB}\r\n\r\n`)
-    expect(text).toMatch(/^HTTP\/1.1 413 /)
-    expect(text).toMatch(/connection: close/i)
-    expect(text).toContain('"code":"EB-CLIP-SIZE"')
-    expect(performance.now() - began).toBeLessThan(5_000)
-  })
-
-  it('of 2 GiB for which the client waits to be asked is never asked for', async () => {
-    await serve(serviceDouble({}))
-    const text = await raw(socket, `${line}Expect: 100-continue\r\nContent-Length: ${twoGiB}\r\n\r\n`)
-    expect(text).toMatch(/^HTTP\/1.1 413 /)
-  })
-
-  it('that the client sends without waiting is thrown away, and the answer arrives', async () => {
-    await serve(serviceDouble({}))
-    for (let round = 0; round < 5; round += 1) {
-      const client = connect(socket)
-      client.write(`${line}Content-Length: ${twoGiB}\r\n\r\n`)
-      const sending = setInterval(() => client.write(Buffer.alloc(MiB)), 1)
-      let text = ''
-      client.on('data', (part) => {
-        text += part.toString()
-      })
-      const how = await new Promise<string>((resolve) => {
-        client.on('end', () => resolve('end'))
-        client.on('error', (caught) => resolve(caught.message))
-      })
-      clearInterval(sending)
-      client.destroy()
-      expect(how).toBe('end')
-      expect(text).toMatch(/^HTTP\/1.1 413 /)
-    }
-  })
-
-  it('that does not say how long it is ends at the limit', async () => {
-    let asked = 0
-    await serve(
-      serviceDouble({
-        put: async (_, bytes) => {
-          asked = bytes.length
-          throw unreachable()
-        },
-      }),
-    )
-    const chunk = Buffer.alloc(MiB)
-    const client = connect(socket)
-    client.write(`${line}Transfer-Encoding: chunked\r\n\r\n`)
-    let text = ''
-    client.on('data', (part) => {
-      text += part.toString()
-    })
-    let sent = 0
-    client.on('error', () => {})
-    while (text === '' && !client.destroyed) {
-      client.write(`${MiB.toString(16)}\r\n`)
-      client.write(chunk)
-      client.write('\r\n')
-      while (client.writableLength > MiB && text === '' && !client.destroyed) await sleep(1)
-      sent += MiB
-      expect(sent).toBeLessThan(100 * MiB)
-    }
-    expect(text).toMatch(/^HTTP\/1.1 413 /)
-    expect(sent).toBeGreaterThanOrEqual(clipLimits.clipBytesMax)
-    client.destroy()
-    const small = `${line}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`
-    const closing = small.replace('Host: x', 'Host: x\r\nConnection: close')
-    expect(await raw(socket, closing)).toMatch(/^HTTP\/1.1 503 /)
-    expect(asked).toBe(5)
-  })
-
-  it('that does not come is not waited for', async () => {
-    await serve(serviceDouble({}), { idleMs: 200 })
-    const text = await raw(socket, `${line}Content-Length: 100\r\n\r\nhalf`)
-    expect(text).toMatch(/^HTTP\/1.1 408 /)
-    expect(text).toContain('EB-TIMEOUT')
-  })
-
-  it('that breaks off stores nothing', async () => {
-    await serve(serviceDouble({}))
-    const client = connect(socket)
-    client.write(`${line}Content-Length: 100\r\n\r\nhalf`)
-    await sleep(50)
-    client.destroy()
-    await sleep(50)
-    expect((await ask(socket, '/clips')).status).toBe(200)
-    expect(events).toEqual([])
-  })
-
-  it('for what takes none, or little, is refused', async () => {
-    await serve(serviceDouble({ stats: serviceDouble({}).stats }))
-    const got = await ask(socket, '/clips', {
-      method: 'GET',
-      headers: { 'content-length': '5' },
-      body: 'hello',
-    })
-    expect([got.status, errorOf(got)]).toEqual([413, 'EB-ENDLESS'])
-    const large = Buffer.alloc(servingLimits.requestBytesMax + 1, 32)
-    const pin = await ask(socket, '/clips/a/pin', { method: 'POST', body: large })
-    expect([pin.status, errorOf(pin)]).toEqual([413, 'EB-ENDLESS'])
-    const name = await ask(socket, '/clips/..?skill=s', { method: 'PUT', body: large })
-    expect([name.status, errorOf(name)]).toEqual([400, 'EB-CLIP-NAME'])
-  })
-
-  it('is in memory with a few others only; the rest wait for their turn', async () => {
-    let inside = 0
-    let most = 0
-    const put: ClipService['put'] = async () => {
-      inside += 1
-      most = Math.max(most, inside)
-      await sleep(20)
-      inside -= 1
-      throw unreachable()
-    }
-    await serve(serviceDouble({ put }))
-    const all = await Promise.all(
-      Array.from({ length: 12 }, (_, n) => ask(socket, `/clips/a${n}?skill=s`, { method: 'PUT', body: 'x' })),
-    )
-    expect(all.every((it) => it.status === 503)).toBe(true)
-    expect(most).toBe(servingLimits.uploadsMax)
-    expect(inside).toBe(0)
-  })
-})
-
-describe('closing', () => {
-  it('ends what is played, waits for changes, and takes nothing more', async () => {
-    const { seen, read } = endless()
-    const playable = playableDouble(64 * MiB, read)
-    let changed = false
-    const remove = async (): Promise<boolean> => {
-      await sleep(100)
-      changed = true
-      return true
-    }
-    await serve(serviceDouble({ get: async () => playable, remove }))
-    await dawdler()
-    await until(() => seen.parts > 0)
-    const removing = ask(socket, '/clips/a', { method: 'DELETE' }).catch(() => null)
-    await sleep(30)
-    await server?.close()
-    expect(changed).toBe(true)
-    await removing
-    await until(() => seen.ended && playable.doneTimes() === 1)
-    await expect(ask(socket, '/clips')).rejects.toThrow()
-    server = null
-  })
-
-  it('does not wait for a clip that never comes', async () => {
-    await serve(serviceDouble({ get: () => new Promise(() => {}) }))
-    await dawdler()
-    await sleep(30)
-    await server?.close()
-    server = null
+    expect((await ask(rig.socket, '/clips')).status).toBe(200)
   })
 })
