@@ -163,7 +163,8 @@ export class ContentColumns {
     view.setUint8(at + contentRow.channels, audio.channels)
     view.setUint8(at + contentRow.level, audio.compressionLevel === null ? 0 : audio.compressionLevel + 1)
     view.setUint8(at + contentRow.flags, flag.here)
-    if (it.ownKey !== null) this.#ownKeys.set(row, it.ownKey)
+    if (it.ownKey === null) this.#ownKeys.delete(row)
+    else this.#ownKeys.set(row, it.ownKey)
   }
 
   has(row: number): boolean {
@@ -196,17 +197,6 @@ export class ContentColumns {
 
   bytes(row: number): number {
     return this.#rows.view.getUint32(this.#rows.at(row) + contentRow.contentBytes)
-  }
-
-  /** The nonce, in hex. */
-  nonceText(row: number): string {
-    const at = this.#rows.at(row) + contentRow.nonce
-    return this.#rows.bytes.toString('hex', at, at + fileNonceBytes)
-  }
-
-  /** The first four bytes of the nonce, as a number. */
-  nonceStart(row: number): number {
-    return this.#rows.view.getUint32(this.#rows.at(row) + contentRow.nonce)
   }
 
   clear(row: number): void {

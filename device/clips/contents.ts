@@ -239,17 +239,16 @@ export class Contents {
 
 /** Name of the file of a content. */
 export function fileOf({ nonce }: ContentRecord): string {
-  return filePrefix + Buffer.from(nonce, 'latin1').toString('hex')
+  return fileOfNonce(Buffer.from(nonce, 'latin1').toString('hex'))
+}
+
+/** @param nonce in hex */
+export function fileOfNonce(nonce: string): string {
+  return filePrefix + nonce
 }
 
 export function isContentFile(name: string): boolean {
   return /^c[0-9a-f]{32}$/.test(name)
-}
-
-/** The first four bytes of the nonce in a name that has the length of a content's file, as a number; null: it has not. */
-export function startOfNonce(name: string): number | null {
-  if (name.length !== filePrefix.length + 2 * fileNonceBytes || !name.startsWith(filePrefix)) return null
-  return Number.parseInt(name.slice(filePrefix.length, filePrefix.length + 8), 16)
 }
 
 export function latin1(bytes: Uint8Array): string {

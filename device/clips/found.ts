@@ -4,13 +4,13 @@
  * Leaves to others: reading the index (index-log.ts), what becomes of it (recovery.ts, restore.ts).
  */
 import { ClipColumns, ContentColumns } from './columns.ts'
-import { isContentFile, startOfNonce } from './contents.ts'
+import type { ContentFiles } from './content-files.ts'
 import type { AgeMark } from './device-age.ts'
 import { type Figures, figuresOf } from './figures.ts'
 import type { ClipRecord, ContentRecord, IndexRecord } from './index-record.ts'
 import { NumberTable } from './number-table.ts'
 import type { Row, RowContent } from './restore.ts'
-import { none, widerInts } from './ring.ts'
+import { none, widerBytes, widerInts } from './ring.ts'
 
 export class Found {
   age: AgeMark | null = null
@@ -19,8 +19,12 @@ export class Found {
   /** Highest numbers of a clip and a content that were ever seen. */
   highest = 0
   highestContent = 0
-  readonly #contents = new FoundContents()
+  readonly #contents: FoundContents
   #clips = new FoundClips()
+
+  constructor(files: ContentFiles) {
+    this.#contents = new FoundContents(files)
+  }
 
   record(it: IndexRecord): void {
     switch (it.kind) {
@@ -60,11 +64,6 @@ export class Found {
   changesLost(): void {
     this.#clips = new FoundClips()
     this.skills.clear()
-  }
-
-  /** To be told before `rows`. @param names files that are there. @returns those of contents that nothing here knows */
-  lookAt(names: Iterable<string>): readonly string[] {
-    return this.#contents.lookAt(names)
   }
 
   /** The least recently used first. */
@@ -158,45 +157,26 @@ class FoundClips {
 }
 
 class FoundContents {
+  readonly #directory: ContentFiles
   readonly #rows = new NumberTable()
   readonly #columns = new ContentColumns()
   readonly #keys: string[] = []
   /** 1: its file is there. */
-  #there = new Uint8Array(0)
+  #there = new Uint8Array(64)
   files = 0
+
+  constructor(directory: ContentFiles) {
+    this.#directory = directory
+  }
 
   add(content: ContentRecord): void {
     const row = this.#rows.enter(content.number)
     this.#columns.write(row, content)
     this.#keys[row] = content.key
-  }
-
-  lookAt(names: Iterable<string>): readonly string[] {
-    const size = this.#rows.size
-    const byStart = new NumberTable()
-    const first = new Int32Array(size)
-    const next = new Int32Array(size).fill(none)
-    for (let row = 0; row < size; row += 1) {
-      const known = byStart.size
-      const place = byStart.enter(this.#columns.nonceStart(row))
-      if (place < known) next[row] = first[place] ?? none
-      first[place] = row
-    }
-    this.#there = new Uint8Array(size)
-    const unknown: string[] = []
-    for (const name of names) {
-      const start = startOfNonce(name)
-      const place = start === null ? none : byStart.find(start)
-      let found = false
-      for (let row = place === none ? none : (first[place] ?? none); row !== none; row = next[row] ?? none) {
-        if (!name.endsWith(this.#columns.nonceText(row))) continue
-        this.#there[row] = 1
-        this.files += 1
-        found = true
-      }
-      if (!found && isContentFile(name)) unknown.push(name)
-    }
-    return unknown
+    if (row >= this.#there.length) this.#there = widerBytes(this.#there, 2 * row)
+    const there = this.#directory.has(content.nonce) ? 1 : 0
+    this.files += there - (this.#there[row] ?? 0)
+    this.#there[row] = there
   }
 
   /** null: it has no record or no file. */

@@ -12,6 +12,7 @@ import { isListFile } from './catalog.ts'
 import { createClipCache } from './clip-cache.ts'
 import { cacheKeys, keyFile, makeClipKey, nextKeyFile, openClipKey } from './clip-key.ts'
 import { ClipStore } from './clip-store.ts'
+import { ContentFiles } from './content-files.ts'
 import { Contents, fileOf, isContentFile } from './contents.ts'
 import { deviceAge } from './device-age.ts'
 import { Found } from './found.ts'
@@ -45,10 +46,11 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   const { files, entropy, clock } = parts
   const lost: Fault[] = []
   const keys = cacheKeys(await keyOf(parts, lost))
-  const found = new Found()
+  const { directory, unfinished } = await lookAt(files)
+  const found = new Found(directory)
   const { found: index, log } = await openIndex({ files, entropy, key: keys.index }, found)
-  const unknown = await lookAt(found, files)
-  const gone = index.state === 'missing' && unknown.some(isContentFile)
+  const unknown = [...directory.unknown()]
+  const gone = index.state === 'missing' && unknown.length > 0
   if (gone || index.state === 'foreign' || index.damage === 'inside') {
     lost.push(fault('EB-CLIP-INDEX', `the index of the clip cache is ${gone ? 'missing' : 'damaged'}`))
   }
@@ -74,7 +76,7 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   const missing = restore(state, keeper, found.rows())
   if (missing > 0) lost.push(fault('EB-CLIP-INDEX', `${missing} clips of the cache have lost their files`))
   // First, since they take room that the index may need.
-  await removeStrays(files, unknown, found, state)
+  await removeStrays(files, [...unknown, ...unfinished], found, state)
   const whole = index.state === 'read' && index.damage === 'none'
   await store.begin(!whole || missing > 0)
   return {
@@ -106,10 +108,13 @@ function isOfCache(name: string): boolean {
   return ownFiles.has(name) || isContentFile(name) || isListFile(name)
 }
 
-/** @returns files that the index does not know: of drafts, of contents that it has forgotten, of what was not finished */
-async function lookAt(found: Found, files: ClipFiles): Promise<readonly string[]> {
+/** @returns what lies in the directory: files of contents, and files that were not finished */
+async function lookAt(
+  files: ClipFiles,
+): Promise<{ readonly directory: ContentFiles; readonly unfinished: readonly string[] }> {
   const names = await files.list()
-  return [...found.lookAt(names), ...names.filter((it) => it === nextIndexFile || it === nextKeyFile)]
+  const unfinished = names.filter((it) => it === nextIndexFile || it === nextKeyFile)
+  return { directory: new ContentFiles(names), unfinished }
 }
 
 /** Removes files that nothing knows, and those of contents that no clip refers to any more. */
