@@ -102,7 +102,7 @@ export class Contents {
     assert(!this.#fresh.has(record.key), 'a content is added once')
     this.#fresh.set(record.key, record)
     // In an index the last clip of a content may have left before another one is read that refers to it.
-    this.#orphans.delete(fileOf(record))
+    if (this.#orphans.size > 0) this.#orphans.delete(fileOf(record))
   }
 
   /** The policy has it. */
