@@ -4,7 +4,7 @@
  * before the cache was open is not lost; a cache that cannot be opened is tried again.
  * Leaves to others: the cache (clip-service.ts), the connection (../report/hub-link.ts).
  */
-import { servingLimits } from '../../core/clip-limits.ts'
+import { clipLimits, servingLimits } from '../../core/clip-limits.ts'
 import { faultOf } from '../../core/errors.ts'
 import type { Clock, Events } from '../../core/ports.ts'
 import type { ClipStats } from '../../core/wire/skills.ts'
@@ -58,18 +58,12 @@ export function clipsBeside(ports: BesidePorts): RunningClips {
   const open = async (): Promise<void> => {
     try {
       const opened = await ports.open()
-      const shut = async (): Promise<void> => {
-        await opened.service.close()
-        await opened.release()
-      }
+      const shut = (): Promise<void> => opened.service.close().finally(() => opened.release())
       const unserve = await ports.serve(opened.service).catch(async (caught: unknown) => {
         await shut()
         throw caught
       })
-      end = async () => {
-        await unserve()
-        await shut()
-      }
+      end = () => unserve().finally(shut)
       service = opened.service
       events.emit({ event: 'clips open', clips: service.stats().items })
       for (const [skill, payload] of early) take(skill, payload)
@@ -86,7 +80,7 @@ export function clipsBeside(ports: BesidePorts): RunningClips {
     start: begin,
     announced(skill, payload) {
       if (service !== null) take(skill, payload)
-      else early.set(skill, payload)
+      else if (early.has(skill) || early.size < clipLimits.skillsMax) early.set(skill, payload)
     },
     linkUp: () => service?.linkUp(),
     newFigures() {

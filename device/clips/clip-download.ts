@@ -73,9 +73,9 @@ export class ClipDownload {
     return this.#over !== null
   }
 
-  /** Bytes that are still to come. */
+  /** Bytes that are not on the medium yet: those that are still to come, and the newest piece. */
   get missingBytes(): number {
-    return this.isOver ? 0 : Math.max(0, this.clip.bytes - this.#pieces * pieceBytes)
+    return this.isOver ? 0 : this.clip.bytes - Math.max(0, this.#pieces - 1) * pieceBytes
   }
 
   /** What has come stays readable until the function that is returned is called. */

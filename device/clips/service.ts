@@ -8,7 +8,7 @@ import { checkClaims } from '../../audio/claims.ts'
 import { readAudio } from '../../audio/read-audio.ts'
 import { clipLimits, indexLimits, servingLimits } from '../../core/clip-limits.ts'
 import { errorTable, faultOf, orThrow, raise } from '../../core/errors.ts'
-import { safeName } from '../../core/units.ts'
+import { hex, safeName } from '../../core/units.ts'
 import { type ClipStats, type ListedClip, languageForm } from '../../core/wire/skills.ts'
 import type { Catalog } from './catalog.ts'
 import { ClipFetcher } from './clip-fetcher.ts'
@@ -18,7 +18,7 @@ import { MemoryTier } from './memory-tier.ts'
 import { Prefetch } from './prefetch.ts'
 import { Room } from './room.ts'
 import { descriptionOf, Serving } from './serving.ts'
-import { isOwnList, Sharing } from './sharing.ts'
+import { Sharing } from './sharing.ts'
 import { SkillSync } from './skill-sync.ts'
 import type { Placed, StoredClip } from './store-types.ts'
 
@@ -36,6 +36,8 @@ export class Service implements ClipService {
   readonly #prefetch: Prefetch
   readonly #sync: SkillSync
   readonly #sharing: Sharing | null
+  /** What is being fetched ahead. */
+  readonly #coming = new Set<Ahead>()
   #timers: (() => void)[] = []
   #closed = false
 
@@ -111,7 +113,7 @@ export class Service implements ClipService {
     const free = await this.#room.take(bytes.length)
     const placed = await this.#placed(described, about.private, bytes).finally(free)
     const clip = this.#store.peek(id) ?? raise('EB-CLIP-FULL', `clip ${id} had to give way at once`)
-    await this.#unlist(clip)
+    await this.#unshare(id, clip.content)
     return { placed, clip }
   }
 
@@ -130,11 +132,17 @@ export class Service implements ClipService {
     }
   }
 
-  /** What the hub holds for this device under that name is another content now, and must not come back. */
-  async #unlist({ id, content }: StoredClip): Promise<void> {
-    const listed = this.#catalog.find(id)
-    if (listed === null || !isOwnList(listed.skill) || keyOf(listed.clip.sha256) === content.key) return
-    await this.#sharing?.forget(id)
+  /**
+   * What the hub holds for this device under that name must not come back. It hears of it when it can: nobody waits.
+   * @param now the content that the clip has now
+   */
+  async #unshare(id: string, now: StoredClip['content'] | null = null): Promise<void> {
+    await this.#sharing?.forget(id, now === null ? null : hex(Buffer.from(now.key, 'latin1')))
+    this.#settle()
+  }
+
+  #settle(): void {
+    this.#sharing?.settle().catch((caught: unknown) => this.#failed('own clips', caught))
   }
 
   peek(id: string): StoredClip | null {
@@ -146,12 +154,12 @@ export class Service implements ClipService {
   }
 
   async remove(id: string): Promise<boolean> {
-    await this.#sharing?.forget(id)
+    await this.#unshare(id)
     return this.#store.remove(id)
   }
 
   async forget(id: string): Promise<boolean> {
-    await this.#sharing?.forget(id)
+    await this.#unshare(id)
     return this.#store.forget(id)
   }
 
@@ -187,24 +195,32 @@ export class Service implements ClipService {
 
   /** A clip of a list, before anybody asks for it. @returns false when the hub could not give it */
   async #ahead(skill: string, clip: ListedClip): Promise<boolean> {
-    const wanted = (): boolean => !this.#closed && this.#isListed(skill, clip)
-    const described = descriptionOf(skill, clip)
-    const { id, sha256 } = clip
+    const here = this.#store.peek(clip.id)
+    const isHere = here !== null && (here.skill !== skill || here.content.key === keyOf(clip.sha256))
+    if (isHere || this.#closed || !this.#isListed(skill, clip)) return true
+    // What would only push out what was just fetched is left until it is asked for.
+    if (!this.#hasRoom(skill, clip)) return true
+    const coming = { skill, clip }
+    this.#coming.add(coming)
     try {
-      const here = this.#store.peek(id)
-      if (!wanted() || (here !== null && (here.skill !== skill || here.content.key === keyOf(sha256))))
-        return true
-      // What would only push out what was just fetched is left until it is asked for.
-      if (!this.#hasRoom(skill, clip)) return true
-      if ((await this.#store.alias(sha256, described)) !== null) return true
-      const ended = await (await this.#fetcher.fetch({ clip, about: described, wanted }, 'some time')).ended
-      // Another clip of the same content may have been what was fetched.
-      if (ended.ok && wanted() && this.#store.peek(id) === null) await this.#store.alias(sha256, described)
-      return ended.ok || errorTable[ended.error.code].family !== 'network'
+      return await this.#bring(coming)
     } catch (caught) {
       this.#failed('clip not fetched ahead', caught)
       return errorTable[faultOf(caught).code].family !== 'network'
+    } finally {
+      this.#coming.delete(coming)
     }
+  }
+
+  async #bring({ skill, clip }: Ahead): Promise<boolean> {
+    const wanted = (): boolean => !this.#closed && this.#isListed(skill, clip)
+    const about = descriptionOf(skill, clip)
+    if ((await this.#store.alias(clip.sha256, about)) !== null) return true
+    const ended = await (await this.#fetcher.fetch({ clip, about, wanted }, 'some time')).ended
+    // Another clip of the same content may have been what was fetched.
+    if (ended.ok && wanted() && this.#store.peek(clip.id) === null)
+      await this.#store.alias(clip.sha256, about)
+    return ended.ok || errorTable[ended.error.code].family !== 'network'
   }
 
   #isListed(skill: string, clip: ListedClip): boolean {
@@ -212,13 +228,19 @@ export class Service implements ClipService {
     return found?.skill === skill && found.clip.sha256 === clip.sha256
   }
 
+  /** With all that is coming it is within the limits, so that nothing has to leave. */
   #hasRoom(skill: string, { sha256, bytes }: ListedClip): boolean {
     const { now } = this.#store.figures()
-    const more = this.#store.has(sha256) ? 0 : bytes
-    if (now.sizeBytes + more > now.maxBytes || now.items >= now.maxItems) return false
+    const coming = [...this.#coming]
+    const fresh = new Map(coming.map(({ clip }) => [clip.sha256, clip.bytes] as const)).set(sha256, bytes)
+    let more = 0
+    for (const [content, size] of fresh) more += this.#store.has(content) ? 0 : size
+    if (now.sizeBytes + more > now.maxBytes || now.items + coming.length >= now.maxItems) return false
     const { quotas, quotaDefault } = this.#settings.limits
     const quota = quotas.get(skill) ?? quotaDefault
-    return quota === Number.POSITIVE_INFINITY || this.#bytesOf(skill) + bytes <= quota
+    if (quota === Number.POSITIVE_INFINITY) return true
+    const its = coming.reduce((sum, it) => sum + (it.skill === skill ? it.clip.bytes : 0), bytes)
+    return this.#bytesOf(skill) + its <= quota
   }
 
   #bytesOf(skill: string): number {
@@ -250,7 +272,7 @@ export class Service implements ClipService {
     this.#fetcher.linkUp()
     this.#prefetch.goOn()
     this.#sync.linkUp()
-    this.#sharing?.settle().catch((caught: unknown) => this.#failed('own clips', caught))
+    this.#settle()
   }
 
   giveWay(bytes: number): Promise<number> {
@@ -263,6 +285,7 @@ export class Service implements ClipService {
     this.#prefetch.close()
     await this.#sync.close()
     await this.#fetcher.close()
+    await this.#sharing?.close()
     await this.#store.tidy(this.#settings.staleMs).catch((caught: unknown) => this.#failed('clips', caught))
   }
 
@@ -283,6 +306,12 @@ export class Service implements ClipService {
     const { code, what } = faultOf(caught)
     this.#ports.events.emit({ event, code, what })
   }
+}
+
+/** A clip of a list that nobody has asked for. */
+interface Ahead {
+  readonly skill: string
+  readonly clip: ListedClip
 }
 
 function checkName(what: string, name: string): void {

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { listEntry } from '../../audio/list-entry.ts'
-import { EverbootError, raise } from '../../core/errors.ts'
+import { raise } from '../../core/errors.ts'
 import { hex } from '../../core/units.ts'
 import type { Catalog, SkillList } from './catalog.ts'
 import type { ClipStore } from './clip-store.ts'
@@ -40,8 +40,10 @@ export class Sharing {
   readonly #store: ClipStore
   readonly #catalog: Catalog
   readonly #uplink: ClipUplink
-  /** A list is changed by one at a time. */
-  readonly #oneByOne = turns()
+  /** Lists and hub hear of one thing after the other. */
+  readonly #lists = turns()
+  readonly #hub = turns()
+  #closed = false
 
   constructor(store: ClipStore, catalog: Catalog, uplink: ClipUplink) {
     this.#store = store
@@ -50,50 +52,62 @@ export class Sharing {
   }
 
   /** @returns bytes that were sent. @throws EverbootError EB-CLIP-MISSING, EB-CLIP-PRIVATE, EB-CLIP-DAMAGED, a fault of the network */
-  async share(id: string): Promise<number> {
-    const clip = this.#store.peek(id) ?? raise('EB-CLIP-MISSING', `there is no clip ${id}`)
-    if (clip.private) raise('EB-CLIP-PRIVATE', `clip ${id} is private`)
-    if (clip.shared) return 0
-    const content = await this.#contentOf(clip)
-    const sha256 = hex(Buffer.from(clip.content.key, 'latin1'))
-    const sent = await this.#give(sha256, id, content)
-    const { audio } = clip.content
-    const entry = listEntry(id, content, audio, { language: clip.language, pinned: clip.pinned })
-    await this.#list(clip.skill, ({ clips, forgotten }) => ({
-      clips: [...clips.filter((it) => it.id !== id), entry],
-      forgotten: forgotten?.filter((it) => it !== id),
-    }))
-    await this.#store.markShared(id)
-    return sent
-  }
-
-  /** The clip is not to come back from the hub; the hub hears of it now, or by `settle`. */
-  async forget(id: string): Promise<void> {
-    const found = this.#catalog.find(id)
-    if (found === null || !isOwnList(found.skill)) return
-    const skill = skillOfList(found.skill)
-    await this.#list(skill, ({ clips, forgotten = [] }) => ({
-      clips: clips.filter((it) => it.id !== id),
-      forgotten: [...forgotten, id],
-    }))
-    await this.#tell(skill, [id]).catch((caught: unknown) => {
-      if (!(caught instanceof EverbootError)) throw caught
+  share(id: string): Promise<number> {
+    return this.#hub(async () => {
+      const clip = this.#store.peek(id) ?? raise('EB-CLIP-MISSING', `there is no clip ${id}`)
+      if (clip.private) raise('EB-CLIP-PRIVATE', `clip ${id} is private`)
+      const sha256 = hex(Buffer.from(clip.content.key, 'latin1'))
+      if (clip.shared && this.#ownLists(id).some((it) => it.sha256 === sha256)) return 0
+      const content = await this.#contentOf(clip)
+      const sent = await this.#give(sha256, id, content)
+      const { audio } = clip.content
+      const entry = listEntry(id, content, audio, { language: clip.language, pinned: clip.pinned })
+      await this.#list(clip.skill, ({ clips, forgotten }) => ({
+        clips: [...clips.filter((it) => it.id !== id), entry],
+        forgotten: forgotten?.filter((it) => it !== id),
+      }))
+      if (this.#store.peek(id)?.content === clip.content) await this.#store.markShared(id)
+      else await this.forget(id)
+      return sent
     })
   }
 
-  /** The hub can be reached: it hears what was forgotten here meanwhile. */
-  async settle(): Promise<void> {
-    for (const { skill, forgotten = [] } of [...this.#catalog.skills()]) {
-      if (isOwnList(skill) && forgotten.length > 0) await this.#tell(skillOfList(skill), forgotten)
+  /**
+   * The clip is not to come back from the hub, which hears of it by `settle`.
+   * @param now SHA-256 of the content that it has now, in hex; with that it may come back
+   */
+  async forget(id: string, now: string | null = null): Promise<void> {
+    for (const { skill, sha256 } of this.#ownLists(id)) {
+      if (sha256 === now) continue
+      await this.#list(skill, ({ clips, forgotten = [] }) => ({
+        clips: clips.filter((it) => it.id !== id),
+        forgotten: [...forgotten, id],
+      }))
     }
   }
 
-  async #tell(skill: string, forgotten: readonly string[]): Promise<void> {
-    for (const id of forgotten) await this.#uplink.drop(id)
-    await this.#list(skill, (own) => ({
-      clips: own.clips,
-      forgotten: own.forgotten?.filter((it) => !forgotten.includes(it)),
-    }))
+  /** The hub can be reached: it hears what was forgotten here meanwhile. */
+  settle(): Promise<void> {
+    return this.#hub(async () => {
+      for (const { skill, forgotten = [] } of [...this.#catalog.skills()]) {
+        if (!isOwnList(skill) || forgotten.length === 0) continue
+        for (const id of forgotten) {
+          if (this.#closed) return
+          await this.#uplink.drop(id)
+        }
+        if (this.#closed) return
+        await this.#list(skillOfList(skill), (own) => ({
+          clips: own.clips,
+          forgotten: own.forgotten?.filter((it) => !forgotten.includes(it)),
+        }))
+      }
+    })
+  }
+
+  /** Nothing is written any more when it returns; what the hub has not heard it hears another time. */
+  close(): Promise<void> {
+    this.#closed = true
+    return this.#lists(async () => {})
   }
 
   async #give(sha256: string, id: string, content: Uint8Array): Promise<number> {
@@ -112,8 +126,17 @@ export class Sharing {
     return bytes ?? raise('EB-CLIP-DAMAGED', `clip ${clip.id} cannot be read`)
   }
 
+  /** Own lists that name a clip; an announced list may name it, too. */
+  #ownLists(id: string): readonly { readonly skill: string; readonly sha256: string }[] {
+    return [...this.#catalog.skills()].flatMap(({ skill, clips }) => {
+      const clip = isOwnList(skill) ? clips.find((it) => it.id === id) : undefined
+      return clip === undefined ? [] : [{ skill: skillOfList(skill), sha256: clip.sha256 }]
+    })
+  }
+
   #list(skill: string, change: (own: Own) => Own): Promise<void> {
-    return this.#oneByOne(async () => {
+    return this.#lists(async () => {
+      if (this.#closed) raise('EB-CANCELLED', 'the clip cache is being closed', { todo: 'do it again' })
       const name = ownMark + skill
       const before = this.#catalog.get(name)
       const own = change(before ?? { clips: [] })
