@@ -1,7 +1,7 @@
 /**
  * How fast a stored clip of 200 KB is had: from memory and from the disk, by the service's own interface and over HTTP on its
  * Unix socket (the server is a process of its own), beside `readFile` of the same bytes unsealed in the same run. Then how long an
- * index of 100,000 clips takes to open, and in how much memory.
+ * index of 100,000 clips takes to open, and in how much memory, also as the agent is run.
  * Prints one JSON object a line. Arguments: how often each is measured (default 2000), clips of the index (default 100000).
  */
 import { type ChildProcess, fork } from 'node:child_process'
@@ -28,6 +28,7 @@ import { fileOf } from '../device/clips/contents.ts'
 import { openIndex } from '../device/clips/index-log.ts'
 import type { ClipRecord, ContentRecord, IndexRecord } from '../device/clips/index-record.ts'
 import { openClipStore } from '../device/clips/recovery.ts'
+import { agentNodeOptions } from '../images/boards/sim/agent-node-options.ts'
 import { verifyEd25519 } from '../keys/verify-node.ts'
 
 const clips = 60
@@ -78,7 +79,9 @@ async function main(runs: number, indexClips: number): Promise<void> {
     }
     print(await byReadFile(directory, runs))
     await makeIndex(join(directory, 'index'), indexClips)
-    for (let run = 0; run < 3; run += 1) print(await inChild(['open', join(directory, 'index')]))
+    for (const options of [[], agentNodeOptions]) {
+      for (let run = 0; run < 3; run += 1) print(await inChild(['open', join(directory, 'index')], options))
+    }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
@@ -210,29 +213,35 @@ async function openOnce(directory: string): Promise<void> {
   global.gc?.()
   const before = process.memoryUsage.rss()
   const began = performance.now()
+  const worked = process.cpuUsage()
   const ports = { files, clock: systemClock, entropy: systemEntropy }
   const { store: opened, lost } = await openClipStore({ ...ports, wrappingKey, earliestWallMs: 0 }, limits)
   const ms = performance.now() - began
+  const { user, system } = process.cpuUsage(worked)
   const after = process.memoryUsage.rss()
   const peak = process.resourceUsage().maxRSS * KiB
   const { items, contents } = opened.figures().now
   process.send?.({
-    ...{ name: 'index opened', clips: items, contents, lost: lost.length, ms: round(ms) },
+    ...{ name: 'index opened', options: process.execArgv.slice(1), clips: items, contents },
+    ...{ lost: lost.length, ms: round(ms), cpuMs: round((user + system) / 1000) },
     ...{ grownMiB: round((after - before) / MiB), peakGrownMiB: round((peak - before) / MiB) },
   })
   await files.close()
   process.disconnect()
 }
 
-async function inChild(args: readonly string[]): Promise<Record<string, unknown>> {
-  const it = child(args)
+async function inChild(
+  args: readonly string[],
+  options: readonly string[],
+): Promise<Record<string, unknown>> {
+  const it = child(args, options)
   const [answer] = (await once(it, 'message')) as [Record<string, unknown>]
   await once(it, 'exit')
   return answer
 }
 
-function child(args: readonly string[]): ChildProcess {
-  return fork(fileURLToPath(import.meta.url), args, { execArgv: ['--expose-gc'] })
+function child(args: readonly string[], options: readonly string[] = []): ChildProcess {
+  return fork(fileURLToPath(import.meta.url), args, { execArgv: ['--expose-gc', ...options] })
 }
 
 function round(value: number): number {

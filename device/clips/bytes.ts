@@ -71,13 +71,20 @@ export class ByteWriter {
 export class ByteReader {
   short = false
   readonly #bytes: Buffer
-  readonly #end: number
+  #end: number
   #at: number
 
   constructor(bytes: Buffer, at: number, end: number) {
     this.#bytes = bytes
     this.#at = at
     this.#end = end
+  }
+
+  /** Another part of the same bytes. */
+  turnTo(at: number, end: number): void {
+    this.#at = at
+    this.#end = end
+    this.short = false
   }
 
   u8(): number {

@@ -70,14 +70,16 @@ export class Books {
     return row
   }
 
+  /** Makes room for so many at once. */
+  reserve(clips: number, contents: number): void {
+    if (clips > this.clips.capacity) this.growClips(clips)
+    if (contents > this.contents.capacity) this.growContents(contents)
+  }
+
   /** A content without clips yet; `link` must follow. */
   enterContent(name: string, bytes: number, usual: number): number {
     const room = this.contents.roomFor(usual)
-    if (room > this.contents.capacity) {
-      this.contents.grow(room)
-      this.order.growNodes(room)
-      this.ofContent.growRings(2 * room)
-    }
+    if (room > this.contents.capacity) this.growContents(room)
     const content = this.contents.enter(name)
     this.contents.bytes[content] = bytes
     this.contents.rings[content] = none
@@ -88,12 +90,7 @@ export class Books {
   /** A clip without content yet; `link` must follow. */
   enterClip(id: string, skill: SkillRow, usual: number): number {
     const room = this.clips.roomFor(usual)
-    if (room > this.clips.capacity) {
-      this.clips.grow(room)
-      this.wheel.grow(room)
-      this.ofContent.growNodes(room)
-      this.ofSkill.growNodes(room)
-    }
+    if (room > this.clips.capacity) this.growClips(room)
     const clip = this.clips.enter(id)
     this.clips.skills[clip] = skill.number
     this.clips.accesses[clip] = 0
@@ -133,7 +130,7 @@ export class Books {
     this.unlink(clip)
     this.link(clip, content, isPinned)
     this.settleLeft(before)
-    this.tell(this.clips.name(clip), this.skillOf(clip).id, before, 'replaced')
+    this.tell(this.clips.name(clip), this.skillOf(clip).id, before, 'replaced', clip)
   }
 
   /** Lets a clip leave. */
@@ -147,7 +144,7 @@ export class Books {
     this.settleLeft(content)
     if (why === 'expired') this.expirations += 1
     else if (why === 'bytes' || why === 'items' || why === 'quota' || why === 'room') this.evictions += 1
-    this.tell(id, skill, content, why)
+    this.tell(id, skill, content, why, clip)
   }
 
   /** Lets all clips of a content leave, those that are not pinned first, each the oldest first. */
@@ -210,6 +207,19 @@ export class Books {
     } finally {
       this.telling = false
     }
+  }
+
+  private growClips(room: number): void {
+    this.clips.grow(room)
+    this.wheel.grow(room)
+    this.ofContent.growNodes(room)
+    this.ofSkill.growNodes(room)
+  }
+
+  private growContents(room: number): void {
+    this.contents.grow(room)
+    this.order.growNodes(room)
+    this.ofContent.growRings(2 * room)
   }
 
   /** Takes a reference away; `link`, or `settleLeft` for its content, must follow. */
@@ -278,15 +288,15 @@ export class Books {
   }
 
   /** Tells of a clip that left, and of its content when that has no clip any more. */
-  private tell(clip: string, skill: string, content: number, why: Departure): void {
+  private tell(clip: string, skill: string, content: number, why: Departure, row: number): void {
     const name = this.contents.name(content)
     const bytes = this.contents.bytesOf(content)
     const gone = this.contents.clipsOf(content) === 0
     if (gone) this.contents.leave(content)
     this.telling = true
     try {
-      this.listener.left(clip, skill, name, why)
-      if (gone) this.listener.contentLeft(name, bytes)
+      this.listener.left(clip, skill, name, why, row)
+      if (gone) this.listener.contentLeft(name, bytes, content)
     } finally {
       this.telling = false
     }

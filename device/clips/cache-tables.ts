@@ -5,7 +5,7 @@
  * Leaves to others: what refers to what (cache-books.ts).
  */
 import { clipLimits } from '../../core/clip-limits.ts'
-import { none, widerFloats, widerInts } from './ring.ts'
+import { none, widerBytes, widerFloats, widerInts } from './ring.ts'
 
 const rowsAtFirst = 64
 
@@ -64,9 +64,7 @@ export class ClipTable extends Table {
   grow(capacity: number): void {
     this.contents = widerInts(this.contents, capacity)
     this.skills = widerInts(this.skills, capacity)
-    const pins = new Uint8Array(capacity)
-    pins.set(this.pins)
-    this.pins = pins
+    this.pins = widerBytes(this.pins, capacity)
     this.addedMs = widerFloats(this.addedMs, capacity)
     this.accessedMs = widerFloats(this.accessedMs, capacity)
     this.accesses = widerFloats(this.accesses, capacity)

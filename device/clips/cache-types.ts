@@ -37,11 +37,14 @@ export type Departure =
   | 'cleared'
   | 'replaced'
 
-/** Hears what happens, in order, each time after the books are right again. It must not change the cache nor throw. */
+/**
+ * Hears what happens, in order, each time after the books are right again. It must not change the cache nor throw.
+ * Rows are those that `row` and `contentRow` gave while the clip and the content were there.
+ */
 export interface CacheListener {
-  left(clip: string, skill: string, content: string, why: Departure): void
+  left(clip: string, skill: string, content: string, why: Departure, row: number): void
   /** Comes after `left` of the last clip that referred to the content: its file may go. */
-  contentLeft(content: string, bytes: number): void
+  contentLeft(content: string, bytes: number, row: number): void
   /** Nothing more can give way for so many bytes. */
   full(neededBytes: number): void
 }
@@ -126,6 +129,17 @@ export interface ClipCache {
   bytesAt(found: number): number
   /** A clip that may have expired; nothing is counted, nothing moves. */
   peek(clip: string): Entry | null
+  /**
+   * A number that a clip has as long as it is there, small and used again afterwards: others may keep by it what they know
+   * of the clip. @returns -1 when it is not there
+   */
+  row(clip: string): number
+  /** The same for contents. */
+  contentRow(content: string): number
+  /** The clips that are there, in no order. They may change meanwhile. */
+  names(): Generator<string>
+  /** Makes room for so many, which are expected. */
+  reserve(clips: number, contents: number): void
   /** @returns bytes of a content, or null when it is not there */
   contentBytes(content: string): number | null
   /** Counts a miss for a skill: only the caller knows which skill lists a clip that is not there. */

@@ -32,6 +32,9 @@ class Cache implements ClipCache {
   private limits: CacheLimits
   private hits = 0
   private misses = 0
+  /** Rows of what was put last, which is what is asked for next. They may be others' by now. */
+  private lastClip = 0
+  private lastContent = 0
 
   constructor(limits: CacheLimits, listener: CacheListener) {
     this.limits = limits
@@ -62,6 +65,8 @@ class Cache implements ClipCache {
     const result = this.refer(own, clip === none, content, it, bytes, pinned)
     keepQuota(books, skill)
     keepLimits(books, limits)
+    this.lastClip = own
+    this.lastContent = books.clips.content(own)
     return result
   }
 
@@ -117,6 +122,24 @@ class Cache implements ClipCache {
   peek(id: string): Entry | null {
     const clip = this.books.clips.find(id)
     return clip === none ? null : this.entryAt(clip)
+  }
+
+  reserve(clips: number, contents: number): void {
+    this.books.reserve(clips, contents)
+  }
+
+  row(id: string): number {
+    const { clips } = this.books
+    return id !== '' && clips.name(this.lastClip) === id ? this.lastClip : clips.find(id)
+  }
+
+  contentRow(name: string): number {
+    const { contents } = this.books
+    return name !== '' && contents.name(this.lastContent) === name ? this.lastContent : contents.find(name)
+  }
+
+  *names(): Generator<string> {
+    for (const name of this.books.clips.names) if (name !== '') yield name
   }
 
   contentBytes(name: string): number | null {

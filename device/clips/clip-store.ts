@@ -56,16 +56,15 @@ export class ClipStore implements CacheListener {
 
   // CacheListener: the policy says what leaves.
 
-  left(clip: string, skill: string, _content: string, why: Departure): void {
-    const record = present(this.#state.clips.get(clip), 'a clip that leaves')
-    this.#state.clips.delete(clip)
+  left(clip: string, skill: string, _content: string, why: Departure, row: number): void {
+    const record = this.#state.clips.take(row, clip)
     this.#touched.delete(clip)
     this.#index.note({ kind: 'gone', clip: record.number })
     this.onLeft(clip, skill, why)
   }
 
-  contentLeft(content: string): void {
-    this.#state.contents.drop(content)
+  contentLeft(content: string, _bytes: number, row: number): void {
+    this.#state.contents.drop(content, row)
     this.onContentLeft(content)
   }
 
@@ -81,7 +80,7 @@ export class ClipStore implements CacheListener {
 
   /** A content that every clip may share is here already. */
   has(sha256: string): boolean {
-    return this.#state.contents.get(keyOf(sha256)) !== undefined
+    return this.#state.contents.has(keyOf(sha256))
   }
 
   /**
@@ -89,18 +88,19 @@ export class ClipStore implements CacheListener {
    * @param wanted asked when it is its turn
    * @throws EverbootError EB-CLIP-SIZE, EB-CLIP-FULL, EB-CONFLICT (the id belongs to another skill), EB-CANCELLED (it is
    *   not wanted any more), EB-DATA-FULL
+   * @returns how, and the clip as it was stored: others may let it go before the caller sees it
    */
   place(
     draft: Draft,
     finished: Finished,
     about: Description,
     wanted: () => boolean = () => true,
-  ): Promise<Placed> {
+  ): Promise<{ readonly placed: Placed; readonly clip: StoredClip }> {
     return this.#oneByOne(async () => {
       if (!wanted()) raise('EB-CANCELLED', `clip ${about.id} is not wanted any more`)
       const placed = await this.#placing.place(draft, finished, about)
       if (placed === 'same') this.#touch(about.id)
-      return placed
+      return { placed, clip: present(this.peek(about.id), 'a clip that was placed') }
     })
   }
 

@@ -4,9 +4,10 @@
  * as long as somebody reads it.
  * Leaves to others: which clips refer to it and until when (clip-cache.ts), when its records are durable (clip-store.ts).
  */
-import { assert, present } from '../../core/assert.ts'
+import { assert } from '../../core/assert.ts'
 import type { ClipFiles, Entropy } from '../../core/ports.ts'
 import type { Audio } from '../../core/wire/skills.ts'
+import { ContentColumns } from './columns.ts'
 import {
   type ContentWriter,
   readContent,
@@ -15,6 +16,7 @@ import {
   writeContent,
 } from './content-file.ts'
 import type { ContentRecord } from './index-record.ts'
+import { none } from './ring.ts'
 import { fileNonceBytes, sealKeyBytes } from './xchacha.ts'
 
 /** A content that is written and that nothing refers to yet. */
@@ -36,9 +38,10 @@ export interface Reading {
   done(): void
 }
 
-interface Shelved {
-  readonly record: ContentRecord
+/** A file that is read now. */
+interface InUse {
   readers: number
+  /** It goes when nobody reads it any more. */
   gone: boolean
 }
 
@@ -48,48 +51,85 @@ export class Contents {
   readonly #files: ClipFiles
   readonly #entropy: Entropy
   readonly #key: Uint8Array
-  readonly #byKey = new Map<string, Shelved>()
+  readonly #rowOf: (key: string) => number
+  /** In the rows that the policy gives them. */
+  readonly #columns = new ContentColumns()
+  /** Those that the policy does not have yet, by key. */
+  readonly #fresh = new Map<string, ContentRecord>()
+  /** By file. */
+  readonly #inUse = new Map<string, InUse>()
   /** Files that nothing refers to any more, to be removed when that is durable. */
   readonly #orphans = new Set<string>()
   #next: number
   /** Told when the last reader of an orphan has left. */
   onIdle: () => void = () => {}
 
-  /** @param highest number of a content so far */
-  constructor(files: ClipFiles, entropy: Entropy, key: Uint8Array, highest = 0) {
+  /** @param highest number of a content so far. @param rowOf the row of a content that the policy has, or `none` */
+  constructor(
+    files: ClipFiles,
+    entropy: Entropy,
+    key: Uint8Array,
+    highest: number,
+    rowOf: (key: string) => number,
+  ) {
+    this.#rowOf = rowOf
     this.#files = files
     this.#entropy = entropy
     this.#key = key
     this.#next = highest + 1
   }
 
+  /** So many contents are expected. */
+  reserve(contents: number): void {
+    this.#columns.reserve(contents)
+  }
+
+  has(key: string): boolean {
+    if (this.#fresh.has(key)) return true
+    const row = this.#rowOf(key)
+    return row !== none && this.#columns.has(row)
+  }
+
   get(key: string): ContentRecord | undefined {
-    return this.#byKey.get(key)?.record
+    const fresh = this.#fresh.get(key)
+    if (fresh !== undefined) return fresh
+    const row = this.#rowOf(key)
+    return row !== none && this.#columns.has(row) ? this.#columns.read(row, key) : undefined
   }
 
-  *records(): IterableIterator<ContentRecord> {
-    for (const { record } of this.#byKey.values()) yield record
-  }
-
-  /** A content as an index or a finished draft has it. */
+  /** A content as an index or a finished draft has it; the policy is to hear of it next, then `settle`, `take` or `drop`. */
   add(record: ContentRecord): void {
-    assert(!this.#byKey.has(record.key), 'a content is added once')
-    this.#byKey.set(record.key, { record, readers: 0, gone: false })
+    assert(!this.#fresh.has(record.key), 'a content is added once')
+    this.#fresh.set(record.key, record)
     // In an index the last clip of a content may have left before another one is read that refers to it.
-    this.#orphans.delete(fileOf(record))
+    if (this.#orphans.size > 0) this.#orphans.delete(fileOf(record))
+  }
+
+  /** The policy has it. */
+  settle(key: string): void {
+    const fresh = this.#fresh.get(key)
+    if (fresh === undefined) return
+    this.#columns.write(this.#rowOf(key), fresh)
+    this.#fresh.delete(key)
   }
 
   /** Unsays `add`: nothing came to refer to it; the file is still a draft. */
   take(key: string): void {
-    this.#byKey.delete(key)
+    this.#fresh.delete(key)
   }
 
-  /** Nothing refers to it any more: it cannot be found, its file is one of the next `orphans`. */
-  drop(key: string): void {
-    const shelved = present(this.#byKey.get(key), 'a content that is dropped')
-    this.#byKey.delete(key)
-    shelved.gone = true
-    if (shelved.readers === 0) this.#orphans.add(fileOf(shelved.record))
+  /**
+   * Nothing refers to it any more: it cannot be found, its file is one of the next `orphans`.
+   * @param row that it had; `none`: it was not settled
+   */
+  drop(key: string, row: number): void {
+    const record = this.#fresh.get(key) ?? this.#columns.read(row, key)
+    this.#fresh.delete(key)
+    if (row !== none) this.#columns.clear(row)
+    const file = fileOf(record)
+    const inUse = this.#inUse.get(file)
+    if (inUse === undefined) this.#orphans.add(file)
+    else inUse.gone = true
   }
 
   /** Unsays `drop` for a content that was never durable: its file is still a draft. */
@@ -162,11 +202,12 @@ export class Contents {
   }
 
   read(key: string): Reading | null {
-    const shelved = this.#byKey.get(key)
-    if (shelved === undefined) return null
-    shelved.readers += 1
-    const { record } = shelved
+    const record = this.get(key)
+    if (record === undefined) return null
     const stored = this.#stored(record)
+    const inUse = this.#inUse.get(stored.file) ?? { readers: 0, gone: false }
+    this.#inUse.set(stored.file, inUse)
+    inUse.readers += 1
     let open = true
     return {
       content: record,
@@ -175,8 +216,10 @@ export class Contents {
       done: () => {
         if (!open) return
         open = false
-        shelved.readers -= 1
-        if (!shelved.gone || shelved.readers > 0) return
+        inUse.readers -= 1
+        if (inUse.readers > 0) return
+        this.#inUse.delete(stored.file)
+        if (!inUse.gone) return
         this.#orphans.add(stored.file)
         this.onIdle()
       },
@@ -196,7 +239,12 @@ export class Contents {
 
 /** Name of the file of a content. */
 export function fileOf({ nonce }: ContentRecord): string {
-  return filePrefix + Buffer.from(nonce, 'latin1').toString('hex')
+  return fileOfNonce(Buffer.from(nonce, 'latin1').toString('hex'))
+}
+
+/** @param nonce in hex */
+export function fileOfNonce(nonce: string): string {
+  return filePrefix + nonce
 }
 
 export function isContentFile(name: string): boolean {

@@ -17,9 +17,9 @@ const late = buckets
 export class ExpiryWheel {
   private rings: Rings
   /** Bucket of each clip, or `none`. */
-  private places: Int32Array
+  private places: Int32Array<ArrayBuffer>
   /** Ms; Infinity: never. */
-  private times: Float64Array
+  private times: Float64Array<ArrayBuffer>
   /** The first tick that `sweep` has not passed: whatever lies in a bucket is due at this tick or later. */
   private nextTick = 0
 

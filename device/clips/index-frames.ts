@@ -121,6 +121,7 @@ class Window {
   readonly #name: string
   #from = 0
   #bytes: Buffer = Buffer.alloc(0)
+  #room: Buffer = Buffer.alloc(0)
 
   constructor(files: ClipFiles, name: string) {
     this.#files = files
@@ -131,7 +132,9 @@ class Window {
   async at(offset: number, length: number): Promise<Buffer> {
     const inside = offset >= this.#from && offset + length <= this.#from + this.#bytes.length
     if (!inside) {
-      const bytes = Buffer.allocUnsafe(Math.max(length, windowBytes))
+      const wanted = Math.max(length, windowBytes)
+      const bytes = this.#room.length === wanted ? this.#room : Buffer.allocUnsafe(wanted)
+      this.#room = bytes
       const read = (await this.#files.readAt(this.#name, offset, bytes)) ?? 0
       this.#from = offset
       this.#bytes = bytes.subarray(0, read)

@@ -9,7 +9,7 @@ import { raise } from '../../core/errors.ts'
 import type { ClipFiles, Entropy } from '../../core/ports.ts'
 import { ByteWriter } from './bytes.ts'
 import { type FrameSealer, firstFrameOffset, frameSealer, openFrames } from './index-frames.ts'
-import { type IndexRecord, readRecords, writeRecord } from './index-record.ts'
+import { type IndexRecord, knownNames, readRecords, writeRecord } from './index-record.ts'
 import { fileNonceBytes } from './xchacha.ts'
 
 export const indexFile = 'index'
@@ -66,6 +66,7 @@ export async function openIndex(
   let number = 0
   let snapshotBytes = firstFrameOffset
   let damage: IndexFound['damage'] = 'none'
+  const names = knownNames()
   for (;;) {
     const frame = await reader.at(offset, number)
     if (frame !== null) {
@@ -73,7 +74,7 @@ export async function openIndex(
       if (lost) damage = 'inside'
       // Of a snapshot only additions can be lost; its last frame cannot be told from a change.
       if (lost && !frame.snapshot) to.changesLost()
-      if (!readRecords(frame.records, (it) => to.record(it))) {
+      if (!readRecords(frame.records, (it) => to.record(it), names)) {
         damage = 'inside'
         if (!frame.snapshot) to.changesLost()
       }

@@ -153,16 +153,46 @@ function writeClip(to: ByteWriter, it: ClipRecord): void {
 /** Kind (1 byte), length (2). */
 const headBytes = 3
 
-/** @returns false when the bytes are no records; what `take` was told of before then is not to be trusted. */
-export function readRecords(bytes: Buffer, take: (record: IndexRecord) => void): boolean {
+/** Names that come again and again: each is looked at once, and is one text for all records. */
+export interface Names {
+  /** @returns the name, or null when it can be none */
+  skill(text: string): string | null
+  language(text: string): string | null
+}
+
+export function knownNames(): Names {
+  return { skill: known(safeName), language: known(languageForm) }
+}
+
+function known(form: RegExp): (text: string) => string | null {
+  const names = new Map<string, string | null>()
+  return (text) => {
+    const before = names.get(text)
+    if (before !== undefined) return before
+    const name = form.test(text) ? text : null
+    names.set(text, name)
+    return name
+  }
+}
+
+/**
+ * @param names known from records before these
+ * @returns false when the bytes are no records; what `take` was told of before then is not to be trusted.
+ */
+export function readRecords(
+  bytes: Buffer,
+  take: (record: IndexRecord) => void,
+  names: Names = knownNames(),
+): boolean {
   let at = 0
+  const from = new ByteReader(bytes, 0, 0)
   while (at < bytes.length) {
     if (at + headBytes > bytes.length) return false
     const code = bytes.readUInt8(at)
     const end = at + headBytes + bytes.readUInt16LE(at + 1)
     if (end > bytes.length) return false
-    const from = new ByteReader(bytes, at + headBytes, end)
-    const record = recordOf(code, from)
+    from.turnTo(at + headBytes, end)
+    const record = recordOf(code, from, names)
     if (from.short) return false
     if (record !== null) take(record)
     at = end
@@ -170,12 +200,12 @@ export function readRecords(bytes: Buffer, take: (record: IndexRecord) => void):
   return true
 }
 
-function recordOf(code: number, from: ByteReader): IndexRecord | null {
+function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | null {
   switch (code) {
     case codes.content:
       return contentOf(from)
     case codes.clip:
-      return clipOf(from)
+      return clipOf(from, names)
     case codes.gone:
       return { kind: 'gone', clip: from.u32() }
     case codes.shared:
@@ -216,29 +246,36 @@ function contentOf(from: ByteReader): ContentRecord | null {
   return { kind: 'content', number, key, nonce, ownKey, bytes, audio }
 }
 
-function clipOf(from: ByteReader): ClipRecord | null {
+function clipOf(from: ByteReader, names: Names): ClipRecord | null {
   const number = from.u32()
   const content = from.u32()
   const flags = from.u8()
-  const clip: ClipRecord = {
+  const id = from.text()
+  const skill = names.skill(from.text())
+  const hasLanguage = (flags & flag.language) !== 0
+  const language = hasLanguage ? names.language(from.text()) : null
+  const createdMs = from.f64()
+  const addedMs = from.f64()
+  const expiresMs = from.f64()
+  const accesses = from.u32()
+  const lastAccessMs = from.f64()
+  if (skill === null || (hasLanguage && language === null) || !safeName.test(id)) return null
+  return {
     kind: 'clip',
     number,
+    id,
+    skill,
     content,
+    language,
     pinned: (flags & flag.pinned) !== 0,
     shared: (flags & flag.shared) !== 0,
     listed: (flags & flag.listed) !== 0,
-    id: from.text(),
-    skill: from.text(),
-    language: (flags & flag.language) === 0 ? null : from.text(),
-    createdMs: from.f64(),
-    addedMs: from.f64(),
-    expiresMs: from.f64(),
-    accesses: from.u32(),
-    lastAccessMs: from.f64(),
+    createdMs,
+    addedMs,
+    expiresMs,
+    accesses,
+    lastAccessMs,
   }
-  const { id, skill, language } = clip
-  if (!safeName.test(id) || !safeName.test(skill)) return null
-  return language === null || languageForm.test(language) ? clip : null
 }
 
 function skillOf(from: ByteReader): IndexRecord | null {

@@ -38,7 +38,7 @@ export class Placing {
     const { contents } = this.#state
     // A private content coincides with no other, whatever its bytes are.
     const key = draft.ownKey === null ? latin1(sha256) : latin1(draft.nonce) + latin1(draft.nonce)
-    if (contents.get(key) !== undefined) {
+    if (contents.has(key)) {
       const placed = await this.put(key, about, null, bytes)
       // Where it cannot be removed now, it is an orphan.
       await contents.abandon(draft).catch(() => {})
@@ -61,6 +61,7 @@ export class Placing {
       if (fresh !== null) contents.take(key)
       return refused(how, about, bytes)
     }
+    if (fresh !== null) contents.settle(key)
     const record = this.#recordOf(about, how === 'same' ? before : undefined)
     if (how === 'same' && before !== undefined) {
       if (saysTheSame(before, record)) return how

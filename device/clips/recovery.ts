@@ -12,14 +12,16 @@ import { isListFile } from './catalog.ts'
 import { createClipCache } from './clip-cache.ts'
 import { cacheKeys, keyFile, makeClipKey, nextKeyFile, openClipKey } from './clip-key.ts'
 import { ClipStore } from './clip-store.ts'
+import { ContentFiles } from './content-files.ts'
 import { Contents, fileOf, isContentFile } from './contents.ts'
-import { type AgeMark, deviceAge } from './device-age.ts'
-import { type Figures, figuresOf } from './figures.ts'
+import { deviceAge } from './device-age.ts'
+import { Found } from './found.ts'
 import { IndexKeeper } from './index-keeper.ts'
 import { indexFile, nextIndexFile, openIndex } from './index-log.ts'
-import type { ClipRecord, ContentRecord, IndexRecord } from './index-record.ts'
+import { PackedClips } from './packed-clips.ts'
 import { Placing } from './placing.ts'
-import { type Row, restore } from './restore.ts'
+import { restore } from './restore.ts'
+import type { StoreState } from './store-types.ts'
 
 export interface StoreParts {
   readonly files: ClipFiles
@@ -44,30 +46,37 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   const { files, entropy, clock } = parts
   const lost: Fault[] = []
   const keys = cacheKeys(await keyOf(parts, lost))
-  const found = new Found()
+  const { directory, unfinished } = await lookAt(files)
+  const found = new Found(directory)
   const { found: index, log } = await openIndex({ files, entropy, key: keys.index }, found)
-  const names = new Set(await files.list())
-  const gone = index.state === 'missing' && [...names].some(isContentFile)
+  const unknown = [...directory.unknown()]
+  const gone = index.state === 'missing' && unknown.length > 0
   if (gone || index.state === 'foreign' || index.damage === 'inside') {
     lost.push(fault('EB-CLIP-INDEX', `the index of the clip cache is ${gone ? 'missing' : 'damaged'}`))
   }
-  const contents = new Contents(files, entropy, keys.contents, found.highestContent)
   let store: ClipStore | null = null
   const cache = createClipCache(limits, {
     left: (...it) => store?.left(...it),
-    contentLeft: (content) => store?.contentLeft(content),
+    contentLeft: (...it) => store?.contentLeft(...it),
     full: (bytes) => store?.full(bytes),
   })
+  const contents = new Contents(files, entropy, keys.contents, found.highestContent, (key) =>
+    cache.contentRow(key),
+  )
   const age = deviceAge(clock, parts.earliestWallMs, found.age)
   const { skills, figures } = found
-  const state = { cache, contents, clips: new Map(), skills, figures, age, log }
+  const clips = new PackedClips(cache)
+  const state = { cache, contents, clips, skills, figures, age, log }
   const keeper = new IndexKeeper(state)
   const sync = { file: files.syncFile, directory: files.syncDir }
   store = new ClipStore(state, keeper, new Placing(state, keeper, sync, found.highest))
-  const missing = restore(state, keeper, found.rows(names))
+  cache.reserve(found.clips, found.files)
+  contents.reserve(found.files)
+  clips.reserve(found.clips)
+  const missing = restore(state, keeper, found.rows())
   if (missing > 0) lost.push(fault('EB-CLIP-INDEX', `${missing} clips of the cache have lost their files`))
   // First, since they take room that the index may need.
-  await removeStrays(files, names, contents)
+  await removeStrays(files, [...unknown, ...unfinished], found, state)
   const whole = index.state === 'read' && index.damage === 'none'
   await store.begin(!whole || missing > 0)
   return {
@@ -99,87 +108,31 @@ function isOfCache(name: string): boolean {
   return ownFiles.has(name) || isContentFile(name) || isListFile(name)
 }
 
-/** Files that nothing knows: of drafts, of contents that left, of an index that was not finished. */
-async function removeStrays(files: ClipFiles, names: ReadonlySet<string>, contents: Contents): Promise<void> {
+/** @returns what lies in the directory: files of contents, and files that were not finished */
+async function lookAt(
+  files: ClipFiles,
+): Promise<{ readonly directory: ContentFiles; readonly unfinished: readonly string[] }> {
+  const names = await files.list()
+  const unfinished = names.filter((it) => it === nextIndexFile || it === nextKeyFile)
+  return { directory: new ContentFiles(names), unfinished }
+}
+
+/** Removes files that nothing knows, and those of contents that no clip refers to any more. */
+async function removeStrays(
+  files: ClipFiles,
+  unknown: readonly string[],
+  found: Found,
+  { contents, cache }: StoreState,
+): Promise<void> {
   // What left just now goes once the index has forgotten it.
   const leaving = contents.orphans()
   contents.keepOrphans(leaving)
-  const known = new Set(leaving)
-  for (const record of contents.records()) known.add(fileOf(record))
-  for (const name of names) {
-    const stray = isContentFile(name) ? !known.has(name) : name === nextIndexFile || name === nextKeyFile
-    if (stray) await files.remove(name)
-  }
-}
-
-/** What the index said, record by record. */
-class Found {
-  age: AgeMark | null = null
-  figures: Figures = figuresOf([])
-  readonly skills = new Map<string, number>()
-  /** Highest numbers of a clip and a content that were ever seen. */
-  highest = 0
-  highestContent = 0
-  readonly #contents = new Map<number, ContentRecord>()
-  /** By number, the least recently used first. */
-  readonly #clips = new Map<number, ClipRecord>()
-
-  record(it: IndexRecord): void {
-    switch (it.kind) {
-      case 'content':
-        this.highestContent = Math.max(this.highestContent, it.number)
-        this.#contents.set(it.number, it)
-        break
-      case 'clip':
-        this.highest = Math.max(this.highest, it.number)
-        this.#clips.set(it.number, it)
-        break
-      case 'gone':
-        this.#clips.delete(it.clip)
-        break
-      case 'used':
-        this.#use(it.clip, it.accesses, it.lastAccessMs)
-        break
-      case 'pinned':
-        this.#edit(it.clip, { pinned: it.pinned })
-        break
-      case 'shared':
-        this.#edit(it.clip, { shared: true })
-        break
-      case 'skill':
-        this.skills.set(it.skill, it.seq)
-        break
-      case 'age':
-        this.age = it
-        break
-      case 'figures':
-        this.figures = figuresOf(it.figures)
-    }
-  }
-
-  /** Clips may have been forgotten, lists carried out: what is known from before is not to be trusted. */
-  changesLost(): void {
-    this.#clips.clear()
-    this.skills.clear()
-  }
-
-  /** @param names files that are there */
-  *rows(names: ReadonlySet<string>): IterableIterator<Row> {
-    for (const clip of this.#clips.values()) {
-      const content = this.#contents.get(clip.content)
-      yield { clip, content: content !== undefined && names.has(fileOf(content)) ? content : null }
-    }
-  }
-
-  #use(number: number, accesses: number, lastAccessMs: number): void {
-    const clip = this.#clips.get(number)
-    if (clip === undefined) return
-    this.#clips.delete(number)
-    this.#clips.set(number, { ...clip, accesses, lastAccessMs })
-  }
-
-  #edit(number: number, change: Partial<ClipRecord>): void {
-    const clip = this.#clips.get(number)
-    if (clip !== undefined) this.#clips.set(number, { ...clip, ...change })
+  const stays = new Set(leaving)
+  for (const name of unknown) if (!stays.has(name)) await files.remove(name)
+  if (found.files === cache.stats().contents) return
+  for (const record of found.contents()) {
+    const file = fileOf(record)
+    const isKnown = contents.get(record.key)?.nonce === record.nonce
+    if (!isKnown && !stays.has(file)) await files.remove(file)
   }
 }

@@ -4,16 +4,22 @@
  * there, and the index is to hear of it.
  * Leaves to others: reading the index (recovery.ts).
  */
-import type { PutResult } from './cache-types.ts'
 import type { IndexKeeper } from './index-keeper.ts'
 import type { ClipRecord, ContentRecord } from './index-record.ts'
 import { isRefusal } from './placing.ts'
+import { none } from './ring.ts'
 import type { StoreState } from './store-types.ts'
 
 /** A clip of the index; `content` null: its file is not there. */
 export interface Row {
   readonly clip: ClipRecord
-  readonly content: ContentRecord | null
+  readonly content: RowContent | null
+}
+
+export interface RowContent {
+  readonly key: string
+  readonly bytes: number
+  record(): ContentRecord
 }
 
 /** @param rows the least recently used first. @returns clips whose content has no file */
@@ -26,32 +32,37 @@ export function restore(state: StoreState, index: IndexKeeper, rows: Iterable<Ro
       missing += 1
       continue
     }
-    if (contents.get(content.key) === undefined) contents.add(content)
-    clips.set(clip.id, clip)
-    if (!isRefusal(enter(state, index, clip, content, nowMs))) continue
-    clips.delete(clip.id)
+    if (!contents.has(content.key)) contents.add(content.record())
+    const record = enter(state, index, clip, content, nowMs)
+    if (record !== null) {
+      contents.settle(content.key)
+      clips.set(clip.id, record)
+      continue
+    }
     index.note({ kind: 'gone', clip: clip.number })
     // Another clip may have brought it already, or may still come.
-    if (cache.contentBytes(content.key) === null) contents.drop(content.key)
+    if (cache.contentBytes(content.key) === null) contents.drop(content.key, none)
   }
   return missing
 }
 
+/** @returns the record of the clip as it is now; null: it is not there */
 function enter(
-  { cache, clips }: StoreState,
+  { cache }: StoreState,
   index: IndexKeeper,
   clip: ClipRecord,
-  { key, bytes }: ContentRecord,
+  { key, bytes }: RowContent,
   nowMs: number,
-): PutResult {
+): ClipRecord | null {
   const { id, skill, pinned, addedMs, accesses } = clip
   const expiresMs = clip.expiresMs === 0 ? null : clip.expiresMs
   const accessedMs = clip.lastAccessMs === 0 ? addedMs : clip.lastAccessMs
-  const it = { skill, content: key, bytes, addedMs, expiresMs, accessedMs, accesses }
-  const how = cache.put(id, { ...it, pinned }, nowMs)
-  if (how !== 'full' || !pinned) return how
+  const it = { skill, content: key, bytes, pinned, addedMs, expiresMs, accessedMs, accesses }
+  const how = cache.put(id, it, nowMs)
+  if (!isRefusal(how)) return clip
+  if (how !== 'full' || !pinned) return null
   // Pins have less room than before.
-  clips.set(id, { ...clip, pinned: false })
+  if (isRefusal(cache.put(id, { ...it, pinned: false }, nowMs))) return null
   index.note({ kind: 'pinned', clip: clip.number, pinned: false })
-  return cache.put(id, { ...it, pinned: false }, nowMs)
+  return { ...clip, pinned: false }
 }

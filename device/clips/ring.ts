@@ -10,9 +10,9 @@ export const none = -1
 /** Rings are numbered from 0, nodes too; in each ring the first is the oldest. */
 export class Rings {
   /** Next and previous of a node side by side: one line of the processor's cache. */
-  private links: Int32Array
+  private links: Int32Array<ArrayBuffer>
   /** The first node of each ring, or `none`. */
-  private heads: Int32Array
+  private heads: Int32Array<ArrayBuffer>
 
   constructor(nodes: number, rings: number) {
     this.links = new Int32Array(2 * nodes)
@@ -95,16 +95,17 @@ export class Rings {
   }
 }
 
-/** A longer copy; what is new is 0. */
-export function widerInts(from: Int32Array, length: number): Int32Array<ArrayBuffer> {
-  const wider = new Int32Array(length)
-  wider.set(from)
-  return wider
+/** The same, longer; what is new is 0. The shorter one is void: its memory is given back at once, or goes on in the longer. */
+export function widerInts(from: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  return new Int32Array(from.buffer.transfer(length * from.BYTES_PER_ELEMENT))
 }
 
-/** A longer copy; what is new is 0. */
-export function widerFloats(from: Float64Array, length: number): Float64Array<ArrayBuffer> {
-  const wider = new Float64Array(length)
-  wider.set(from)
-  return wider
+/** As `widerInts`. */
+export function widerFloats(from: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+  return new Float64Array(from.buffer.transfer(length * from.BYTES_PER_ELEMENT))
+}
+
+/** As `widerInts`. */
+export function widerBytes(from: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(from.buffer.transfer(length))
 }

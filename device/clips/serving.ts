@@ -97,7 +97,7 @@ export class Serving {
       return this.#again(about)
     }
     // It may have been forgotten meanwhile.
-    if (store.peek(about.id)?.content === content) memory.put(content.key, bytes)
+    if (store.peek(about.id)?.content.number === content.number) memory.put(content.key, bytes)
     return inMemory(about, bytes, 'disk')
   }
 

@@ -8,7 +8,8 @@ import type { Contents, Reading } from './contents.ts'
 import type { DeviceAge } from './device-age.ts'
 import type { Figures } from './figures.ts'
 import type { IndexLog } from './index-log.ts'
-import type { ClipRecord, ContentRecord } from './index-record.ts'
+import type { ContentRecord } from './index-record.ts'
+import type { PackedClips } from './packed-clips.ts'
 
 /** What is said of a clip when it is stored. */
 export interface Description {
@@ -54,7 +55,7 @@ export type Placed = 'added' | 'alias' | 'replaced' | 'same'
 export interface StoreState {
   readonly cache: ClipCache
   readonly contents: Contents
-  readonly clips: Map<string, ClipRecord>
+  readonly clips: PackedClips
   readonly skills: Map<string, number>
   readonly figures: Figures
   readonly age: DeviceAge
