@@ -100,7 +100,9 @@ export class ClipStore implements CacheListener {
       if (!wanted()) raise('EB-CANCELLED', `clip ${about.id} is not wanted any more`)
       const placed = await this.#placing.place(draft, finished, about)
       if (placed === 'same') this.#touch(about.id)
-      return { placed, clip: present(this.peek(about.id), 'a clip that was placed') }
+      // Somebody may have asked for it while it was stored, when its life was over already.
+      const clip = this.peek(about.id) ?? raise('EB-CLIP-MISSING', `clip ${about.id} has expired already`)
+      return { placed, clip }
     })
   }
 
