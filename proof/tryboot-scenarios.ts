@@ -14,6 +14,7 @@ type Otherwise = Partial<Expectation>
 export const endsOtherwise: Readonly<Record<string, Otherwise>> = {
   // Each try of a trial without a verdict is followed by a boot of the other slot, which hands over again.
   'agentless-update': { boots: 'bababa' },
+  'fallback-read-fails': { boots: 'bababa' },
   'garbage-counter-on-trial': { boots: 'babababa' },
   'garbage-counters': { boots: 'abababa' },
   'hanging-update': { boots: 'bababa' },

@@ -13,7 +13,14 @@ export const firstStories: readonly string[] = [
     'captive-portal',
   ],
   ...['counterexample-1', 'counterexample-4', 'counterexample-5', 'counterexample-6', 'counterexample-7'],
-  ...['cut-after-the-stamp', 'flush-fails', 'hub-dies-before-its-commit', 'not-found', 'short-reads'],
+  ...[
+    'cut-after-the-stamp',
+    'fallback-read-fails',
+    'flush-fails',
+    'hub-dies-before-its-commit',
+    'not-found',
+    'short-reads',
+  ],
   ...['quick-cycles-after-a-hang', 'record-and-stamp-lost', 'same-wish-over-a-rotten-spare'],
   ...['same-wish-over-a-rotten-tree', 'versions-nine-and-ten'],
 ]

@@ -64,6 +64,6 @@ export const foundPlants: readonly Plant[] = [
         replace: 'readTries: 1,',
       },
     ],
-    how: 'One read of a slot that is whole fails: it counts as damaged, and the board gives way to a slot that was judged sick.',
+    how: 'One read of a slot that is whole fails: it counts as damaged, and the board starts a slot once more that has no tries left.',
   },
 ]
