@@ -66,7 +66,7 @@ export class Sharing {
         clips: [...clips.filter((it) => it.id !== id), entry],
         forgotten: forgotten?.filter((it) => it !== id),
       }))
-      if (this.#store.peek(id)?.content === clip.content) await this.#store.markShared(id)
+      if (this.#store.peek(id)?.content.number === clip.content.number) await this.#store.markShared(id)
       else await this.forget(id)
       return sent
     })
