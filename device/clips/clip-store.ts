@@ -88,18 +88,21 @@ export class ClipStore implements CacheListener {
    * @param wanted asked when it is its turn
    * @throws EverbootError EB-CLIP-SIZE, EB-CLIP-FULL, EB-CONFLICT (the id belongs to another skill), EB-CANCELLED (it is
    *   not wanted any more), EB-DATA-FULL
+   * @returns how, and the clip as it was stored: others may let it go before the caller sees it
    */
   place(
     draft: Draft,
     finished: Finished,
     about: Description,
     wanted: () => boolean = () => true,
-  ): Promise<Placed> {
+  ): Promise<{ readonly placed: Placed; readonly clip: StoredClip }> {
     return this.#oneByOne(async () => {
       if (!wanted()) raise('EB-CANCELLED', `clip ${about.id} is not wanted any more`)
       const placed = await this.#placing.place(draft, finished, about)
       if (placed === 'same') this.#touch(about.id)
-      return placed
+      // Somebody may have asked for it while it was stored, when its life was over already.
+      const clip = this.peek(about.id) ?? raise('EB-CLIP-MISSING', `clip ${about.id} has expired already`)
+      return { placed, clip }
     })
   }
 

@@ -118,7 +118,10 @@ export class Contents {
 
   /** Unsays `drop` for a content that was never durable: its file is still a draft. */
   spare(record: ContentRecord): void {
-    this.#orphans.delete(fileOf(record))
+    const file = fileOf(record)
+    this.#orphans.delete(file)
+    const inUse = this.#inUse.get(file)
+    if (inUse !== undefined) inUse.gone = false
   }
 
   /** Takes the files of what was dropped, for `sweep` once the index has forgotten them, or `keepOrphans`. */

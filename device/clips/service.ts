@@ -20,7 +20,7 @@ import { Room } from './room.ts'
 import { descriptionOf, Serving } from './serving.ts'
 import { Sharing } from './sharing.ts'
 import { SkillSync } from './skill-sync.ts'
-import type { Placed, StoredClip } from './store-types.ts'
+import type { StoredClip } from './store-types.ts'
 
 export class Service implements ClipService {
   onLeft: ClipService['onLeft'] = () => {}
@@ -111,17 +111,16 @@ export class Service implements ClipService {
     const audio = orThrow(checkClaims(orThrow(await readAudio(bytes, id)), about.claims, id))
     const described = { id, skill, audio, language, pinned, ttlMs, listed: false }
     const free = await this.#room.take(bytes.length)
-    const placed = await this.#placed(described, about.private, bytes).finally(free)
-    const clip = this.#store.peek(id) ?? raise('EB-CLIP-FULL', `clip ${id} had to give way at once`)
-    await this.#unshare(id, clip.content)
-    return { placed, clip }
+    const stored = await this.#placed(described, about.private, bytes).finally(free)
+    await this.#unshare(id, stored.clip.content)
+    return stored
   }
 
   async #placed(
     described: Parameters<ClipStore['place']>[2],
     own: boolean,
     bytes: Uint8Array,
-  ): Promise<Placed> {
+  ): ReturnType<ClipStore['place']> {
     const draft = this.#store.draft(own)
     try {
       await draft.writer.write(bytes)

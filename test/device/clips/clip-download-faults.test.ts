@@ -152,6 +152,25 @@ describe('a download', () => {
     }
   })
 
+  it('that the index cannot be told of is heard to its end, whatever else is changed meanwhile', async () => {
+    const it = await downloadScene()
+    const { world, store, clip } = it
+    await placeClip(store, about('b'), bytesOf('b', 100))
+    world.files.fault = (operation, name) => {
+      if (operation === 'append' && name === 'index') raise('EB-DATA-FULL', 'planted')
+    }
+    const download = begun(it, clip)
+    const reader = download.read(0, clip.bytes)
+    const heard = [(await settled(world, reader.next())).value]
+    expect(await settled(world, download.ended)).toEqual({ ok: true, value: 'not kept' })
+    world.files.fault = () => {}
+    await store.remove('b')
+    for (let next = await reader.next(); next.done !== true; next = await reader.next())
+      heard.push(next.value)
+    expect(Buffer.concat(heard.map((one) => one ?? Buffer.alloc(0))).equals(sound)).toBe(true)
+    await nothingLeft(it, 0)
+  })
+
   it('whose draft cannot be removed ends all the same, and the draft goes later', async () => {
     const it = await downloadScene({ bytes: 100_000 })
     const { world, store, clip } = it

@@ -1,6 +1,7 @@
 /** One content on its way: heard while it comes, piece by piece checked, kept or not. */
 import { describe, expect, it } from 'vitest'
 import { listEntry } from '../../../audio/list-entry.ts'
+import type { ClipFiles } from '../../../core/ports.ts'
 import { begun, downloadScene, heardOf, nothingLeft, piece, sound } from './download-scene.ts'
 import {
   about,
@@ -8,6 +9,7 @@ import {
   bytesIn,
   bytesOf,
   contentFiles,
+  openStore,
   placeClip,
   settled,
   shaOf,
@@ -153,6 +155,36 @@ describe('a download', () => {
     }
     expect(Buffer.concat(heard.map((one) => one ?? Buffer.alloc(0))).equals(sound)).toBe(true)
     await nothingLeft(it, 1)
+  })
+
+  it('goes on to be heard also when its draft goes while a piece of it is read', async () => {
+    const it = await downloadScene()
+    const { world, clip } = it
+    let letGo = (): void => {}
+    let held = false
+    const files: ClipFiles = {
+      ...world.files,
+      async readAt(name, offset, into) {
+        if (!held && name.startsWith('c')) {
+          held = true
+          await new Promise<void>((resolve) => (letGo = resolve))
+        }
+        return world.files.readAt(name, offset, into)
+      },
+    }
+    const { store } = await openStore({ ...world, files: { ...world.files, ...files } })
+    world.server.bend = (_, answer) => {
+      answer.partMs = 1_000
+    }
+    const download = begun({ world, store }, clip)
+    await world.time.pass(10_000)
+    const reading = heardOf(download, 10, 1_000)
+    await world.time.pass(1)
+    expect(held).toBe(true)
+    await placeClip(store, about('b'), sound)
+    await settled(world, download.ended)
+    letGo()
+    expect((await settled(world, reading)).equals(sound.subarray(10, 1_000))).toBe(true)
   })
 
   it('of one byte, of a piece, and of a piece and a byte comes whole', async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { indexLimits, servingLimits } from '../../../core/clip-limits.ts'
 import { raise } from '../../../core/errors.ts'
+import type { ClipFiles } from '../../../core/ports.ts'
 import { openClipService } from '../../../device/clips/clip-service.ts'
 import {
   announce,
@@ -232,6 +233,34 @@ describe('a service that is closed', () => {
     expect((await contentFiles(world)).length).toBe(
       new Set(Array.from(again.list(), ({ content }) => content.key)).size,
     )
+  })
+
+  it('is closed when what it began to write is written, and not before', async () => {
+    const world = clipWorld()
+    let letGo = (): void => {}
+    const files: ClipFiles = {
+      ...world.files,
+      async write(name, bytes) {
+        if (name.startsWith('s')) await new Promise<void>((resolve) => (letGo = resolve))
+        await world.files.write(name, bytes)
+      },
+    }
+    const service = await openClipService({ ...world.ports, files }, settingsOf())
+    const list = announce(world, 'red', 1, [atHub(world, 'a', sound)])
+    const announced = service.announced('red', list)
+    await world.time.pass(1_000)
+    let closed = false
+    const closing = service.close().then(() => {
+      closed = true
+    })
+    await world.time.pass(1_000)
+    expect(closed).toBe(false)
+    letGo()
+    await settled(world, closing)
+    const image = world.files.image()
+    await settled(world, announced)
+    await world.time.pass(minute)
+    expect(world.files.image()).toBe(image)
   })
 
   it('closes also when the medium takes nothing any more', async () => {

@@ -236,6 +236,23 @@ describe('several things at once', () => {
     expect(idsOf(later.store)).toEqual(['b', 'other'])
   })
 
+  it('store a clip that has expired by then for nothing', async () => {
+    const world = clipWorld()
+    const { files, letGo } = holdAppends(world, 'index')
+    await openStore(world)
+    const { store } = await openStore({ ...world, files })
+    const put = codeOf(placeClip(store, about('short', 'red', { ttlMs: 1_000 }), one))
+    await turn()
+    await world.time.pass(2_000)
+    expect(store.open('short')).toBeNull()
+    letGo()
+    expect(await put).toBe('EB-CLIP-MISSING')
+    await store.settle()
+    expect(await contentFiles(world)).toEqual([])
+    const again = await openStore(world)
+    expect([again.lost, idsOf(again.store)]).toEqual([[], []])
+  })
+
   it('fit the index however many they are', async () => {
     const { world, store } = await opened({ items: 10_000 })
     await placeClip(store, about('a'), one)

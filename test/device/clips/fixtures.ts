@@ -128,7 +128,7 @@ export async function placeClip(
   const draft = store.draft(own)
   try {
     await draft.writer.write(bytes)
-    return await store.place(draft, await draft.writer.finish(), described)
+    return (await store.place(draft, await draft.writer.finish(), described)).placed
   } catch (caught) {
     await store.abandon(draft).catch(() => {})
     throw caught

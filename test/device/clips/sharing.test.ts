@@ -25,6 +25,7 @@ class Hub implements ClipUplink {
   readonly calls: string[] = []
   up = true
   believes = true
+  dropMs = 1_000
   readonly #world: ClipWorld
 
   constructor(world: ClipWorld) {
@@ -59,6 +60,7 @@ class Hub implements ClipUplink {
 
   async drop(clip: string) {
     await this.#call(`drop ${clip}`)
+    await this.#world.time.clock.sleep(this.dropMs)
     this.own.delete(clip)
   }
 }
@@ -203,8 +205,20 @@ describe.each(['remove', 'forget'] as const)('a shared clip, by %s', (how) => {
     expect(hub.calls).toHaveLength(calls)
   })
 
+  it('with others at once comes back no more than they do', async () => {
+    const { world, hub, service } = await scene()
+    const ids = ['a', 'b', 'c']
+    for (const id of ids) await put(service, id, wavOf(id))
+    await settled(world, Promise.all(ids.map((id) => service.share(id))))
+    await Promise.all(ids.map((id) => service[how](id)))
+    await world.time.pass(minute)
+    expect(hub.own.size).toBe(0)
+    for (const id of ids) expect(await codeOf(service.get(id))).toBe('EB-CLIP-MISSING')
+  })
+
   it('and stored and shared again meanwhile is kept by the hub', async () => {
     const { world, hub, service } = await scene()
+    hub.dropMs = 10_000
     await put(service, 'a', one)
     await settled(world, service.share('a'))
     await service[how]('a')
