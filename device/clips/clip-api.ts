@@ -40,7 +40,7 @@ export async function answerTo(service: ClipService, asked: Asked, body: Uint8Ar
     case 'show':
       return jsonAnswer(200, { clip: shown(known(service, asked.id)) })
     case 'list':
-      return jsonAnswer(200, pageOf(service.list(), asked))
+      return jsonAnswer(200, pageOf(service, asked))
     case 'stats':
       return jsonAnswer(200, service.stats())
     case 'invalidate':
@@ -131,30 +131,31 @@ function documentOf<T>(schema: v.GenericSchema<unknown, T>, body: Uint8Array): T
 }
 
 /** Clips in the order of their ids: those that follow `after`. `next` continues the list; null: it has ended. */
-function pageOf(clips: Iterable<StoredClip>, { after, limit, skill }: Of<'list'>) {
-  const page: StoredClip[] = []
+function pageOf(service: ClipService, { after, limit, skill }: Of<'list'>) {
+  const page: string[] = []
   let more = false
-  for (const clip of clips) {
-    if (clip.id <= after || (skill !== null && clip.skill !== skill)) continue
-    if (page.length === limit && clip.id > (page.at(-1)?.id ?? '')) {
+  for (const id of service.ids(skill)) {
+    if (id <= after) continue
+    if (page.length === limit && id > (page.at(-1) ?? '')) {
       more = true
       continue
     }
-    page.splice(placeOf(page, clip.id), 0, clip)
+    page.splice(placeOf(page, id), 0, id)
     if (page.length <= limit) continue
     page.pop()
     more = true
   }
-  return { clips: page.map(shown), next: more ? (page.at(-1)?.id ?? null) : null }
+  const clips = page.map((id) => service.peek(id)).filter((it) => it !== null)
+  return { clips: clips.map(shown), next: more ? (page.at(-1) ?? null) : null }
 }
 
-/** Where a clip belongs in a list that is sorted by id. */
-function placeOf(sorted: readonly StoredClip[], id: string): number {
+/** Where a text belongs in a sorted list. */
+function placeOf(sorted: readonly string[], text: string): number {
   let from = 0
   let to = sorted.length
   while (from < to) {
     const middle = (from + to) >>> 1
-    if ((sorted[middle]?.id ?? '') < id) from = middle + 1
+    if ((sorted[middle] ?? '') < text) from = middle + 1
     else to = middle
   }
   return from

@@ -213,6 +213,13 @@ export class ClipStore implements CacheListener {
     }
   }
 
+  /** In no order, to be gone through at once. @param skill null: of all */
+  *ids(skill: string | null): IterableIterator<string> {
+    const { cache, clips } = this.#state
+    if (skill === null) yield* clips.keys()
+    else for (const { clip } of cache.clipsOf(skill)) yield clip
+  }
+
   *list(): IterableIterator<StoredClip> {
     for (const id of this.#state.clips.keys()) {
       const clip = this.peek(id)

@@ -54,8 +54,6 @@ export class Contents {
   readonly #rowOf: (key: string) => number
   /** In the rows that the policy gives them. */
   readonly #columns = new ContentColumns()
-  /** Those that the policy does not have yet, by key. */
-  readonly #fresh = new Map<string, ContentRecord>()
   /** By file. */
   readonly #inUse = new Map<string, InUse>()
   /** Files that nothing refers to any more, to be removed when that is durable. */
@@ -85,47 +83,33 @@ export class Contents {
   }
 
   has(key: string): boolean {
-    if (this.#fresh.has(key)) return true
     const row = this.#rowOf(key)
     return row !== none && this.#columns.has(row)
   }
 
   get(key: string): ContentRecord | undefined {
-    const fresh = this.#fresh.get(key)
-    if (fresh !== undefined) return fresh
     const row = this.#rowOf(key)
     return row !== none && this.#columns.has(row) ? this.#columns.read(row, key) : undefined
   }
 
-  /** A content as an index or a finished draft has it; the policy is to hear of it next, then `settle`, `take` or `drop`. */
+  /** A content as an index or a finished draft has it; the policy has it already. */
   add(record: ContentRecord): void {
-    assert(!this.#fresh.has(record.key), 'a content is added once')
-    this.#fresh.set(record.key, record)
+    const row = this.#rowOf(record.key)
+    assert(row !== none && !this.#columns.has(row), 'a content is added once, when the policy has it')
+    this.#columns.write(row, record)
     // In an index the last clip of a content may have left before another one is read that refers to it.
     if (this.#orphans.size > 0) this.#orphans.delete(fileOf(record))
   }
 
-  /** The policy has it. */
-  settle(key: string): void {
-    const fresh = this.#fresh.get(key)
-    if (fresh === undefined) return
-    this.#columns.write(this.#rowOf(key), fresh)
-    this.#fresh.delete(key)
-  }
-
-  /** Unsays `add`: nothing came to refer to it; the file is still a draft. */
-  take(key: string): void {
-    this.#fresh.delete(key)
-  }
-
-  /**
-   * Nothing refers to it any more: it cannot be found, its file is one of the next `orphans`.
-   * @param row that it had; `none`: it was not settled
-   */
+  /** Nothing refers to it any more: it cannot be found, its file is one of the next `orphans`. @param row that it had */
   drop(key: string, row: number): void {
-    const record = this.#fresh.get(key) ?? this.#columns.read(row, key)
-    this.#fresh.delete(key)
-    if (row !== none) this.#columns.clear(row)
+    const record = this.#columns.read(row, key)
+    this.#columns.clear(row)
+    this.orphan(record)
+  }
+
+  /** The file of a content that was not added, or not any more. */
+  orphan(record: ContentRecord): void {
     const file = fileOf(record)
     const inUse = this.#inUse.get(file)
     if (inUse === undefined) this.#orphans.add(file)

@@ -53,15 +53,10 @@ export class Placing {
   async put(key: string, about: Description, fresh: ContentRecord | null, bytes: number): Promise<Placed> {
     const { cache, contents, clips } = this.#state
     const { id } = about
-    // The policy may drop a content for this one: it must know it first.
-    if (fresh !== null) contents.add(fresh)
     const before = clips.get(id)
     const how = this.#enter(key, about, bytes)
-    if (isRefusal(how)) {
-      if (fresh !== null) contents.take(key)
-      return refused(how, about, bytes)
-    }
-    if (fresh !== null) contents.settle(key)
+    if (isRefusal(how)) return refused(how, about, bytes)
+    if (fresh !== null) contents.add(fresh)
     const record = this.#recordOf(about, how === 'same' ? before : undefined)
     if (how === 'same' && before !== undefined) {
       if (saysTheSame(before, record)) return how

@@ -7,7 +7,6 @@
 import type { IndexKeeper } from './index-keeper.ts'
 import type { ClipRecord, ContentRecord } from './index-record.ts'
 import { isRefusal } from './placing.ts'
-import { none } from './ring.ts'
 import type { StoreState } from './store-types.ts'
 
 /** A clip of the index; `content` null: its file is not there. */
@@ -32,16 +31,15 @@ export function restore(state: StoreState, index: IndexKeeper, rows: Iterable<Ro
       missing += 1
       continue
     }
-    if (!contents.has(content.key)) contents.add(content.record())
     const record = enter(state, index, clip, content, nowMs)
     if (record !== null) {
-      contents.settle(content.key)
+      if (!contents.has(content.key)) contents.add(content.record())
       clips.set(clip.id, record)
       continue
     }
     index.note({ kind: 'gone', clip: clip.number })
     // Another clip may have brought it already, or may still come.
-    if (cache.contentBytes(content.key) === null) contents.drop(content.key, none)
+    if (cache.contentBytes(content.key) === null) contents.orphan(content.record())
   }
   return missing
 }

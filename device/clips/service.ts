@@ -152,6 +152,10 @@ export class Service implements ClipService {
     return this.#store.list()
   }
 
+  ids(skill: string | null): Iterable<string> {
+    return this.#store.ids(skill)
+  }
+
   async remove(id: string): Promise<boolean> {
     await this.#unshare(id)
     return this.#store.remove(id)

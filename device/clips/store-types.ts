@@ -29,6 +29,7 @@ export interface Description {
 export interface StoredClip {
   readonly id: string
   readonly skill: string
+  /** Made anew each time it is asked for: the same content has the same number. */
   readonly content: ContentRecord
   readonly language: string | null
   readonly private: boolean

@@ -118,7 +118,15 @@ export function serviceDouble(can: Partial<ClipService>): ClipService {
     throw new Error('nobody expected this to be asked')
   }
   return {
-    ...{ get: never, put: never, peek: () => null, list: () => [], remove: never, forget: never },
+    ...{
+      get: never,
+      put: never,
+      peek: () => null,
+      list: () => [],
+      ids: () => [],
+      remove: never,
+      forget: never,
+    },
     ...{
       invalidateSkill: never,
       invalidateContent: never,
