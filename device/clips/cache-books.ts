@@ -121,6 +121,7 @@ export class Books extends CacheNames {
     this.wheel.remove(clip)
     if (!this.hasPin(content) && this.isAlone(clip)) {
       // What most departures are: `unlink` and `tell`, without the questions.
+      this.cut(this.contentPlaceOf(clip))
       this.cut(this.skillPlaceOf(clip))
       this.skills.departed(skill, this.bytesOf(content))
       this.leaveClip(clip)

@@ -128,7 +128,6 @@ class Cache implements ClipCache {
     books.wheel.remove(clip)
     books.refer(clip, content, pinned)
     books.wheel.add(clip)
-    // The pins may have been above limits that were lowered.
     this.keep(books.skillOf(clip))
     return true
   }
@@ -136,14 +135,18 @@ class Cache implements ClipCache {
   remove(id: string): boolean {
     this.books.begin()
     const clip = this.books.findClip(id)
-    if (clip >= 0) this.books.drop(clip, 'removed')
-    return clip >= 0
+    if (clip < 0) return false
+    this.books.drop(clip, 'removed')
+    keepLimits(this.books, this.limits)
+    return true
   }
 
   invalidateSkill(id: string): number {
     this.books.begin()
     const skill = this.books.skills.find(id)
-    return skill === undefined ? 0 : this.books.dropSkill(skill, 'skill')
+    const left = skill === undefined ? 0 : this.books.dropSkill(skill, 'skill')
+    keepLimits(this.books, this.limits)
+    return left
   }
 
   invalidateContent(name: string): number {
@@ -250,6 +253,7 @@ class Cache implements ClipCache {
     return isSame ? 'same' : 'replaced'
   }
 
+  /** Whenever something comes or a pin goes: pins may have been above limits that were lowered. */
   private keep(skill: SkillRow): void {
     if (skill.bytes > skill.quota) keepQuota(this.books, skill)
     keepLimits(this.books, this.limits)
