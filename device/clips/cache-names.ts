@@ -5,6 +5,7 @@
  * will do, and a second Map would cost as much as all the rest of the cache.
  * Leaves to others: what refers to what (cache-books.ts).
  */
+import { assert } from '../../core/assert.ts'
 import { CacheRows, firstRow } from './cache-rows.ts'
 
 const digestLength = 64
@@ -12,7 +13,7 @@ const digestLength = 64
 const digits = 6
 const chainsAtFirst = 256
 /** There are at least so many chains for each content. */
-const chainsEach = 4
+const chainsEach = 2
 
 export class CacheNames extends CacheRows {
   /** How many. */
@@ -117,7 +118,8 @@ export class CacheNames extends CacheRows {
       chains[chain] = next
       return
     }
-    while (this.chained(before) !== content) before = this.chained(before)
+    while (before !== 0 && this.chained(before) !== content) before = this.chained(before)
+    assert(before !== 0, 'a content of the clip cache is in the chain of its hash')
     this.setChained(before, next)
   }
 

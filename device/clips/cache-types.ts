@@ -49,7 +49,10 @@ export interface CacheListener {
 /** A clip that is put. Times are those of the clock that gives `nowMs`. */
 export interface NewClip {
   readonly skill: string
-  /** The SHA-256 of a shared content; for a private one a key of its own, so that no two coincide. */
+  /**
+   * The SHA-256 of a shared content in hex; for a private one a key of its own, so that no two coincide: of any
+   * length but 64, unless it is as evenly spread as a hash.
+   */
   readonly content: string
   /** At least 1. When the content is there already, what was said first counts. */
   readonly bytes: number
@@ -69,10 +72,15 @@ export interface NewClip {
 
 /**
  * `added` with a new content, `alias` of one that was there; `replaced`: the id had another content; `same`: it
- * had this content already (its life begins anew). Refused: larger than a limit by itself; full, as what is there
- * is pinned, or the pins have no room; the id belongs to another skill; it would have expired already.
+ * had this content already (its life begins anew).
  */
 export type PutResult = 'added' | 'alias' | 'replaced' | 'same' | PutRefusal
+
+/**
+ * Nothing was changed. `too-large`: larger than the bytes of the cache, or the quota of the skill, by itself; `full`:
+ * what is there is pinned, the pins have no room for one more, or as many skills as there may be have clips;
+ * `foreign`: the id belongs to a clip of another skill; `expired`: by the times given, its life is over.
+ */
 export type PutRefusal = 'too-large' | 'full' | 'foreign' | 'expired'
 
 export interface Entry {

@@ -370,6 +370,46 @@ test('pins above a limit that was lowered leave no room, and what they give back
   expect(cache.stats()).toMatchObject({ sizeBytes: 10, pinnedBytes: 10 })
 })
 
+test('when a pin goes that was above a lowered limit, what it kept beside it gives way', () => {
+  for (const go of ['remove', 'invalidateSkill'] as const) {
+    const { cache, heard } = make()
+    put(cache, 'pin', 'p', { pinned: true })
+    put(cache, 'held', 'q', { pinned: true, skill: 'song' })
+    cache.setLimits({ ...wide, bytes: 15 })
+    put(cache, 'beside', 'q', { skill: 'game' })
+    heard.said.splice(0)
+    expect(cache[go](go === 'remove' ? 'held' : 'song')).toBeTruthy()
+    expect(heard.said.slice(1)).toEqual(['left beside game q bytes', 'gone q 10'])
+  }
+})
+
+test('a content that loses its last pin counts as used then, and may leave from then on', () => {
+  const { cache, heard } = make({ bytes: 30 })
+  put(cache, 'pin', 'x', { pinned: true })
+  put(cache, 'beside', 'x')
+  put(cache, 'one', 'y')
+  cache.remove('pin')
+  expect(order(cache)).toBe('one beside')
+  put(cache, 'big', 'z', { bytes: 30 })
+  expect(heard.said.slice(1)).toEqual([
+    'left one news y bytes',
+    'gone y 10',
+    'left beside news x bytes',
+    'gone x 10',
+  ])
+})
+
+test('a content all of whose clips are pinned is passed over', () => {
+  const { cache, heard } = make({ items: 3 })
+  put(cache, 'pin', 'x', { pinned: true })
+  put(cache, 'beside', 'x')
+  put(cache, 'one', 'y')
+  cache.remove('beside')
+  put(cache, 'two', 'z')
+  put(cache, 'three', 'w')
+  expect(heard.said.slice(1)).toEqual(['left one news y items', 'gone y 10'])
+})
+
 test('figures of a skill outlive its clips; misses are told by the caller, who knows whose they are', () => {
   const { cache } = make()
   put(cache, 'one', 'x')
@@ -401,8 +441,11 @@ test('when there are too many skills, the one without clips for longest is forgo
     true,
     clipLimits.skillsMax,
   ])
+  cache.missed('skill-3')
   cache.missed('other')
   expect(known().has('skill-3')).toBe(false)
+  cache.missed('skill-3')
+  expect([known().has('skill-3'), known().has('other')]).toEqual([true, false])
   expect(cache.peek('more')?.skill).toBe('more')
   expect([...cache.clipsOf('more')].map(({ clip }) => clip)).toEqual(['more'])
   expect(heard.said).toEqual([
@@ -420,6 +463,16 @@ test('contents with names that begin alike are told apart', () => {
   for (let at = 0; at < 300; at += 1) put(cache, `clip-${at}`, name(at), { bytes: at + 1 })
   for (let at = 0; at < 300; at += 3) cache.remove(`clip-${at}`)
   for (let at = 0; at < 300; at += 1) expect(cache.contentBytes(name(at))).toBe(at % 3 === 0 ? null : at + 1)
+})
+
+test('a full cache of any size can exchange the content of a clip', () => {
+  for (const items of [1, 63, 64, 65, 128, 200]) {
+    const { cache } = make({ items, bytes: 1e6 })
+    for (let at = 0; at < items; at += 1) put(cache, `clip-${at}`, `c-${at}`, { bytes: at + 1 })
+    for (let at = 0; at < items; at += 1)
+      expect(put(cache, `clip-${at}`, `d-${at}`, { bytes: at + 2 })).toBe('replaced')
+    for (let at = 0; at < items; at += 1) expect(cache.get(`clip-${at}`, nowMs)?.bytes).toBe(at + 2)
+  }
 })
 
 test('what makes no sense is a fault of the caller', () => {
