@@ -30,6 +30,8 @@ const modules = [
   'device/update/journal.ts',
   // What the hub makes of a status.
   'core/wire/messages.ts',
+  'hub/clips/arrival.ts',
+  'hub/clips/contents.ts',
   'hub/core/core.ts',
   'hub/core/reduce.ts',
   'hub/core/status.ts',
@@ -38,6 +40,7 @@ const modules = [
   'hub/fleet/presence.ts',
   'hub/fleet/tokens.ts',
   'hub/rollouts/machine.ts',
+  'hub/skills/publication.ts',
 ]
 
 const tests = [
@@ -56,12 +59,14 @@ const tests = [
   'test/device/slots/slot-writer.test.ts',
   'test/device/slots/slot.test.ts',
   'test/device/update/journal.test.ts',
+  'test/hub/clips/contents.test.ts',
   'test/hub/core/core.test.ts',
   'test/hub/core/status.test.ts',
   'test/hub/fleet/devices.test.ts',
   'test/hub/fleet/presence.test.ts',
   'test/hub/fleet/tokens.test.ts',
   'test/hub/rollouts/machine.test.ts',
+  'test/hub/skills/skills.test.ts',
 ]
 
 const gone = [...modules, ...tests].filter((it) => !existsSync(it))

@@ -33,6 +33,8 @@ const families: Readonly<Record<string, Family>> = {
   publish: () => import('./hub/cli/main.ts'),
   devices: () => import('./hub/cli/main.ts'),
   rollout: () => import('./hub/cli/main.ts'),
+  clips: () => import('./device/clips/cli.ts'),
+  skills: () => import('./hub/cli/main.ts'),
   device: () => import('./device/cli.ts'),
   emulator: emulatorCommands,
   qemu: () => import('./proof/boards/cli.ts'),

@@ -55,6 +55,11 @@ export const clipErrors = {
     means: 'A private clip stays on its device and belongs to no skill list.',
     todo: 'store it without --private to share it',
   },
+  'EB-BUCKET': {
+    family: 'storage',
+    means: 'The bucket that holds the clips of the hub does not answer, or not as it should.',
+    todo: 'check --clips, --s3-endpoint, the credentials and the network of the hub',
+  },
   'EB-SKILL': {
     family: 'refused',
     means: 'A directory of a skill cannot be published.',

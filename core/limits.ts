@@ -171,6 +171,8 @@ export const hubLimits = {
   keepAliveSecondsMax: 300,
   doubleDeliveriesMax: 16,
   clientBacklogBytesMax: MiB,
+  /** What all devices hear is handed to so many before other work gets its turn. */
+  deliveriesAtOnce: 256,
   drainMs: seconds(10),
   /** Log lines of one kind of event. */
   eventsPerSecond: 20,

@@ -73,6 +73,16 @@ export interface FileStore {
   syncDir(): Promise<void>
 }
 
+/** A file store for larger files: parts of them are read, and they grow at their end. */
+export interface ClipFiles extends FileStore {
+  /** Adds to the end of the file, which comes to be when it was not there. */
+  append(name: string, bytes: Uint8Array): Promise<void>
+  /** @returns bytes read, fewer only at the end of the file; null when there is no such file. */
+  readAt(name: string, offset: number, into: Uint8Array): Promise<number | null>
+  /** Room on the medium for somebody without privileges, in bytes. */
+  freeBytes(): Promise<number>
+}
+
 /** One MQTT message. */
 export interface LinkMessage {
   readonly topic: string

@@ -15,6 +15,7 @@ import { ensureHostTools } from '../images/build/adapters/host-tools.ts'
 import { children } from './adapters/children.ts'
 import { type BoardStatus, openStage, type Stage } from './adapters/stage.ts'
 import { type Chapter, closingTable, wrapped } from './chapter.ts'
+import { demoClips } from './cli-clips.ts'
 import { type Narrator, play, recipes } from './story.ts'
 
 const demo: Command = {
@@ -36,7 +37,7 @@ const demo: Command = {
 /** Narrower terminals get lines of this length all the same. */
 const columnsMin = 60
 
-export const commands: readonly Command[] = [demo]
+export const commands: readonly Command[] = [demo, demoClips]
 
 async function runDemo(input: CommandInput): Promise<number> {
   const { io } = input

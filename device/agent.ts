@@ -12,6 +12,7 @@ import { inhibitLimits } from '../core/service-limits.ts'
 import type { Desired } from '../core/wire/messages.ts'
 import { type AgentPorts, type Board, openBoard } from './board.ts'
 import { type BootDuty, createBootDuty } from './boot/boot-duty.ts'
+import { yieldingFiles } from './clips/yielding-files.ts'
 import { answer, type LocalRequest, type LocalStatus } from './local-request.ts'
 import { createHubLink, type HubLink } from './report/hub-link.ts'
 import { createReporter, type Reporter } from './report/reporter.ts'
@@ -31,7 +32,9 @@ export interface Agent {
   stop(): void
 }
 
-export function createAgent(ports: AgentPorts, settings: AgentSettings): Agent {
+export function createAgent(given: AgentPorts, settings: AgentSettings): Agent {
+  const { clips } = given
+  const ports = clips === undefined ? given : { ...given, files: yieldingFiles(given.files, clips) }
   const queue = serialQueue()
   let running: Running | null = null
   return {

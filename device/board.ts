@@ -24,6 +24,7 @@ import type { Seal } from '../images/release/seal.ts'
 import { type BootControl, openBootControl } from './boot/boot-control.ts'
 import { type Loader, recordLoader } from './boot/loader.ts'
 import { trybootLoader } from './boot/tryboot.ts'
+import type { ClipsBeside } from './clips/beside.ts'
 import { type AgentSettings, sealPartition, slotKeys } from './settings.ts'
 import { readSeal } from './slots/slot.ts'
 import { earliestWallMs } from './update/assignment.ts'
@@ -50,6 +51,8 @@ export interface AgentPorts {
   readonly events: Events
   /** Absent: nobody on this device can say "not now". */
   readonly inhibitors?: Inhibitors
+  /** Absent: this device has no clip cache. */
+  readonly clips?: ClipsBeside
   /** Opens an `.ebr` on the device. @throws EverbootError EB-FILE, EB-CONTAINER, … */
   openReleaseFile(path: string): Promise<ReleaseFile>
 }

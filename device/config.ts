@@ -6,6 +6,7 @@
  * Leaves to others: reading the files (main.ts).
  */
 import * as v from 'valibot'
+import { cacheLimits, clipLimits } from '../core/clip-limits.ts'
 import { type Fault, fault } from '../core/errors.ts'
 import { releaseLimits, trialLimits } from '../core/limits.ts'
 import { fail, ok, type Result } from '../core/result.ts'
@@ -33,6 +34,36 @@ const check = v.union([
   }),
   v.strictObject({ name: id, program }),
 ])
+
+const whole = (least: number, most: number) =>
+  v.pipe(v.number(), v.safeInteger(), v.minValue(least), v.maxValue(most))
+const lifetimeSeconds = whole(0, cacheLimits.ttlMsMax / 1000)
+
+const clipsSchema = v.strictObject({
+  /** On the data partition; nothing else lies there. */
+  directory: path,
+  /** Where clips are served: a Unix socket, or a port of this machine alone. */
+  socket: v.optional(path),
+  port: v.optional(whole(1, 65_535)),
+  /** Of mode 0600: who shows the token in it may change clips over the port; absent: nobody. */
+  tokenFile: v.optional(path),
+  /** Bytes of contents on the medium, and clips. */
+  bytes: v.optional(whole(1, cacheLimits.bytesMax), cacheLimits.bytes),
+  items: v.optional(whole(1, cacheLimits.itemsMax), cacheLimits.items),
+  /** Until a clip expires that does not say otherwise; 0: never. */
+  ttlSeconds: v.optional(lifetimeSeconds, cacheLimits.ttlMs / 1000),
+  /** An expired clip is served for so long while it is renewed. */
+  staleSeconds: v.optional(lifetimeSeconds, 0),
+  memoryBytes: v.optional(whole(0, cacheLimits.memoryBytesMax), cacheLimits.memoryBytes),
+  /** Left free on the data partition for updates. */
+  reserveBytes: v.optional(whole(0, cacheLimits.bytesMax), cacheLimits.reserveBytes),
+  /** Bytes for the clips of a skill: of each, and of some. */
+  quotaBytes: v.optional(whole(1, cacheLimits.bytesMax)),
+  quotas: v.optional(v.record(id, whole(1, cacheLimits.bytesMax)), {}),
+  /** Absent: every skill that the hub announces. */
+  skills: v.optional(v.pipe(v.array(id), v.maxLength(clipLimits.skillsMax))),
+})
+export type ClipsConfig = v.InferOutput<typeof clipsSchema>
 
 const systemSchema = v.strictObject({
   v: v.literal(1),
@@ -78,6 +109,8 @@ const systemSchema = v.strictObject({
     checks: v.pipe(v.array(check), v.maxLength(32)),
   }),
   rebootDelayMs: v.optional(durationMs, trialLimits.rebootDelayMs),
+  /** The audio-clip cache; absent: the device has none. */
+  clips: v.optional(clipsSchema),
 })
 export type SystemConfig = v.InferOutput<typeof systemSchema>
 

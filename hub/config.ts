@@ -6,6 +6,7 @@
 import * as v from 'valibot'
 import { type Fault, fault } from '../core/errors.ts'
 import { fail, ok, type Result } from '../core/result.ts'
+import type { Bucket } from './clips/bucket.ts'
 
 export const defaultPorts = { mqtt: 8883, http: 8443 } as const
 
@@ -20,6 +21,8 @@ export interface HubConfig {
   readonly httpPort: number
   /** No TLS; loopback only. */
   readonly insecure: boolean
+  /** Where the contents of clips lie; absent: in the data directory. */
+  readonly bucket?: Bucket
 }
 
 const clientFile = v.strictObject({

@@ -1,18 +1,26 @@
 /**
- * The hub put together: store, core, broker, HTTP, each with its adapters.
+ * The hub put together: store, core, clips, broker, HTTP, each with its adapters.
  * Promise: the data directory is locked before anything in it is touched; nothing listens before the state is
- * loaded; every wish is published again before the first device connects; a database that fails ends the hub
- * (`ended` rejects), because what it would say afterwards might not be on the disk.
+ * loaded; every wish and every skill is published again before the first device connects; a database that fails
+ * ends the hub (`ended` rejects), because what it would say afterwards might not be on the disk.
  * Leaves to others: the process (cli/serve.ts).
  */
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { EverbootError, type Fault, orThrow, raise } from '../core/errors.ts'
+import { hubClipLimits } from '../core/clip-limits.ts'
+import { EverbootError, type Fault, faultOf, orThrow, raise } from '../core/errors.ts'
 import type { Clock, Entropy, Events } from '../core/ports.ts'
+import type { Digest } from '../core/units.ts'
 import { decodeTrust, type Trust } from '../keys/trust.ts'
 import { codeOf, ensureDirectory, readIfThere, writePrivately } from './adapters/files.ts'
 import { startBroker } from './broker/adapters/embedded.ts'
+import { openBucketStore } from './clips/adapters/bucket-store.ts'
+import { openDirectoryStore } from './clips/adapters/directory.ts'
+import { openIncoming } from './clips/adapters/incoming.ts'
+import { createChallenges } from './clips/challenges.ts'
+import type { ContentStore } from './clips/content-store.ts'
+import { type ClipKeeper, createKeeper } from './clips/keeper.ts'
 import { type ClientFile, decodeClientFile, type HubConfig, isLoopback } from './config.ts'
 import { createHubCore, type HubCore, type Outlet } from './core/core.ts'
 import { hashToken, makeAdminToken } from './fleet/tokens.ts'
@@ -78,8 +86,24 @@ async function assemble(
     publish: async (message) => outlet?.publish(message),
     cut: (deviceId) => outlet?.cut(deviceId),
   }
-  const core = createHubCore({ store, clock, events, fatal, outlet: later }, snapshot)
+  let keeper: ClipKeeper | null = null
+  const dropContent = (sha256: Digest): void => keeper?.drop(sha256)
+  const core = createHubCore({ store, clock, events, fatal, outlet: later, dropContent }, snapshot)
   await files.sweep((id) => core.state().releases.get(id) !== undefined)
+  const challenges = createChallenges(entropy, clock)
+  const receiving = await openIncoming(join(data, 'clips', 'incoming'))
+  const contents = await openContents(config, events)
+  keeper = createKeeper({ core, store: contents, receiving, challenges, clock, events })
+  const clips = keeper
+  const stopChores = startChores(core, clips, events)
+  const endClips = async (): Promise<void> => {
+    stopChores()
+    contents.close()
+    await clips.close()
+    await core.writeTelemetry()
+  }
+  undo.push(endClips)
+  await clips.sweep()
   const tls = insecure ? null : identity.server
   const started = await startBroker({
     host,
@@ -100,7 +124,18 @@ async function assemble(
   const counters = (): Record<string, number> => ({ ...started.counters })
   const http = await startHttp(
     { host, port: httpPort, tls, files, events },
-    { core, store, uploader, entropy, clock, adminTokenSha256: hashToken(token), counters },
+    {
+      core,
+      store,
+      uploader,
+      keeper: clips,
+      challenges,
+      skillKeys: trust.skill,
+      entropy,
+      clock,
+      adminTokenSha256: hashToken(token),
+      counters,
+    },
   )
   undo.push(() => http.close())
   const client = clientFile(config, identity, token, started.port, http.port)
@@ -111,8 +146,32 @@ async function assemble(
     ended: end.promise,
     async close() {
       await Promise.all([http.close(), started.close()])
+      await endClips()
       await store.close()
     },
+  }
+}
+
+/** Where contents lie. A bucket that does not answer is told of, but keeps no update from its devices. */
+async function openContents({ data, bucket }: HubConfig, events: Events): Promise<ContentStore> {
+  if (bucket === undefined) return openDirectoryStore(join(data, 'clips'))
+  const store = openBucketStore(bucket)
+  const told = (caught: unknown): void => events.emit({ event: 'bucket', what: faultOf(caught).what })
+  store.check().catch(told)
+  return store
+}
+
+/** What is done now and then. @returns a function that ends it */
+function startChores(core: HubCore, keeper: ClipKeeper, events: Events): () => void {
+  const write = setInterval(() => void core.writeTelemetry(), hubClipLimits.telemetryWriteMs)
+  const sweep = setInterval(() => {
+    keeper.sweep().catch((caught: unknown) => {
+      events.emit({ event: 'sweep-failed', what: faultOf(caught).what })
+    })
+  }, hubClipLimits.sweepMs)
+  for (const it of [write, sweep]) it.unref()
+  return () => {
+    for (const it of [write, sweep]) clearInterval(it)
   }
 }
 

@@ -17,6 +17,8 @@ import { rememberingParts, sweepParts } from './adapters/parts.ts'
 import { openScenario, sweptNames } from './adapters/scenario-files.ts'
 import { runJobs, workersMax } from './adapters/workers.ts'
 import { loaderKinds } from './board-facts.ts'
+import { replayClips } from './clips/replay.ts'
+import { clipsScenario } from './clips/sweep.ts'
 import { replayCrash, replaySeed } from './replay.ts'
 import { reportPage } from './report/page.ts'
 import { reportLines } from './report/terminal.ts'
@@ -48,7 +50,7 @@ const sweep: Command = {
     scenario: {
       type: 'string',
       value: 'NAME|FILE',
-      means: 'one scenario, several with commas, or "everyday" (default: all)',
+      means: 'one scenario, several with commas, "clips", or "everyday" (default: all)',
     },
     depth: { type: 'string', value: '1|2', means: 'cuts in a row: 2 cuts every recovery too (default 1)' },
     report: { type: 'string', value: 'FILE.html', means: 'write a page that shows every operation' },
@@ -61,7 +63,9 @@ const sweep: Command = {
     const shape = shapeOf(input)
     const wanted = input.values['scenario']
     const some = typeof wanted === 'string' && wanted !== 'everyday'
-    const names = some ? wanted.split(',') : await sweptNames(wanted === 'everyday')
+    const names = some
+      ? wanted.split(',')
+      : [...(await sweptNames(wanted === 'everyday')), clipsScenario.name]
     const results: SweepResult[] = []
     const json = flagOption(input, 'json')
     const print = (): void => {
@@ -97,14 +101,11 @@ async function sweepOne(
   depth: 1 | 2,
   { io }: CommandInput,
 ): Promise<SweepResult> {
-  const { text, scenario: opened } = await openScenario(name)
-  const scenario = scenarioFor(opened, stage.loader)
   const began = performance.now()
+  const { scenario, job } = await sweptBy(name, stage)
   // More parts than workers, so that none waits long for the other at the end.
   const parts = workersMax * proofLimits.partsPerWorker
-  const jobs = Array.from({ length: parts }, (_, part) => ({
-    ...{ kind: 'sweep' as const, scenario: text, stage, depth, part, parts },
-  }))
+  const jobs = Array.from({ length: parts }, (_, part) => ({ ...job, depth, part, parts }))
   let done = 0
   const found = await runJobs<SweepPart>(
     jobs,
@@ -116,6 +117,14 @@ async function sweepOne(
   )
   const seconds = (performance.now() - began) / 1000
   return merged(found, { scenario, depth, stage, seconds })
+}
+
+/** What a worker is told. `clips` is a story of its own kind: the clip cache, without a board around it. */
+async function sweptBy(name: string, stage: StageOptions) {
+  if (name === clipsScenario.name) return { scenario: clipsScenario, job: { kind: 'clips' } as const }
+  const { text, scenario } = await openScenario(name)
+  const job = { kind: 'sweep', scenario: text, stage } as const
+  return { scenario: scenarioFor(scenario, stage.loader), job }
 }
 
 function summary(results: readonly SweepResult[]) {
@@ -235,6 +244,7 @@ const replay: Command = {
 
 async function replayState(path: string, shape: StageOptions) {
   const [name = ''] = path.split('/')
+  if (name === clipsScenario.name) return replayClips(path)
   const { scenario } = await openScenario(name)
   return replayCrash(path, scenarioFor(scenario, shape.loader), shape, sweepParts)
 }

@@ -4,9 +4,11 @@
  * Leaves to others: the real one on SQLite (hub/store/adapters).
  */
 import type { Status } from '../core/wire/messages.ts'
+import type { Content, OwnClip, Skill } from '../hub/clips/model.ts'
 import type { Attempt, Device, EvidenceRecord, ReleaseInfo, Rollout, Write } from '../hub/core/model.ts'
 import type { Snapshot, Store } from '../hub/store/port.ts'
 import { splitStatus } from '../hub/store/rows.ts'
+import type { TelemetryRecord } from '../hub/telemetry/telemetry.ts'
 
 interface StatusRow {
   readonly life: number
@@ -23,6 +25,10 @@ export interface Tables {
   readonly statuses: Map<string, StatusRow>
   readonly evidences: Map<string, EvidenceRecord & { readonly device: string; readonly life: number }>
   readonly retained: Map<string, Uint8Array>
+  readonly skills: Map<string, Skill>
+  readonly contents: Map<string, Content>
+  readonly ownClips: Map<string, OwnClip>
+  readonly telemetry: Map<string, TelemetryRecord>
   /** Every status that was kept, whole, in the order of keeping. */
   readonly statusLog: { readonly device: string; readonly status: Status }[]
 }
@@ -69,6 +75,10 @@ export function memoryStore(tables: Tables = emptyTables()): MemoryStore {
       devices: [...tables.devices.values()],
       releases: [...tables.releases.values()],
       rollouts: [...tables.rollouts.values()],
+      skills: [...tables.skills.values()],
+      contents: [...tables.contents.values()],
+      ownClips: [...tables.ownClips.values()],
+      telemetry: newestOf(tables),
       retained: new Map(tables.retained),
     }),
     async commit(writes) {
@@ -109,9 +119,25 @@ export function memoryStore(tables: Tables = emptyTables()): MemoryStore {
         .sort((a, b) => b.life - a.life || b.seq - a.seq)
         .slice(0, limit)
         .map(({ device: _device, life: _life, ...it }) => it),
+    async keepTelemetry(records) {
+      for (const it of records) tables.telemetry.set(`${it.device} ${it.number}`, it)
+    },
+    telemetry: async (device, before, limit) =>
+      [...tables.telemetry.values()]
+        .filter((it) => it.device === device && it.number < before)
+        .sort((a, b) => b.number - a.number)
+        .slice(0, limit),
     close: async () => undefined,
   }
   return store
+}
+
+function newestOf(tables: Tables): readonly TelemetryRecord[] {
+  const newest = new Map<string, TelemetryRecord>()
+  for (const it of tables.telemetry.values()) {
+    if (it.number > (newest.get(it.device)?.number ?? 0)) newest.set(it.device, it)
+  }
+  return [...newest.values()]
 }
 
 export function emptyTables(): Tables {
@@ -124,6 +150,10 @@ export function emptyTables(): Tables {
     statuses: new Map(),
     evidences: new Map(),
     retained: new Map(),
+    skills: new Map(),
+    contents: new Map(),
+    ownClips: new Map(),
+    telemetry: new Map(),
     statusLog: [],
   }
 }
@@ -139,6 +169,10 @@ export function copyTables(of: Tables): Tables {
     statuses: new Map(of.statuses),
     evidences: new Map(of.evidences),
     retained: new Map(of.retained),
+    skills: new Map(of.skills),
+    contents: new Map(of.contents),
+    ownClips: new Map(of.ownClips),
+    telemetry: new Map(of.telemetry),
     statusLog: of.statusLog.slice(),
   }
 }
@@ -185,6 +219,21 @@ function apply(tables: Tables, write: Write, store: MemoryStore): void {
     case 'retain':
       if (write.payload === null) tables.retained.delete(write.topic)
       else tables.retained.set(write.topic, write.payload)
+      return
+    case 'put-skill':
+      tables.skills.set(write.skill.id, write.skill)
+      return
+    case 'put-content':
+      tables.contents.set(write.content.sha256, write.content)
+      return
+    case 'remove-content':
+      tables.contents.delete(write.sha256)
+      return
+    case 'put-own-clip':
+      tables.ownClips.set(`${write.own.device} ${write.own.clip}`, write.own)
+      return
+    case 'remove-own-clip':
+      tables.ownClips.delete(`${write.owner.device} ${write.owner.clip}`)
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Makes sure that the system tools which the tests call are there, before `make test` starts them.
  * Promise: says what it installed; a tool that cannot be had ends with its name and Debian package, except the
- * browser and what the QEMU board and a Debian system take, without which their tests are left out.
+ * browser and what the QEMU board, a Debian system and real sound take, without which their tests are left out.
  */
 import { exitStatusOf, faultOf, faultText } from '../core/errors.ts'
 import {
@@ -9,6 +9,7 @@ import {
   ensureHostTools,
   type HostTool,
   hostTools,
+  soundTools,
   systemTools,
 } from '../images/build/adapters/host-tools.ts'
 
@@ -23,6 +24,7 @@ try {
     ...(await ifPossible([browser], 'the report is not looked at in a browser')),
     ...(await ifPossible(boardTools, 'the QEMU board is not run')),
     ...(await ifPossible(systemTools, 'the agent is not run on a Debian system')),
+    ...(await ifPossible(soundTools, 'no real sound is made and played')),
   ]
   const installed = [...needed.installed, ...wanted]
   const text = installed.length === 0 ? 'all there' : `installed ${installed.join(' ')}`

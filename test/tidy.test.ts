@@ -9,6 +9,7 @@ import type { Command } from '../core/command.ts'
 import { errorTable } from '../core/errors.ts'
 import { commandFaults, commandFiles } from './tidy/commands.ts'
 import { glossaryFaults, glossaryTerms } from './tidy/glossary.ts'
+import { withClipReference } from './tidy/print-clip-reference.ts'
 import { errorsDocument } from './tidy/print-errors.ts'
 import { rules, type Sample } from './tidy/rules.ts'
 import { linesToWatch, longer } from './tidy/shape.ts'
@@ -37,7 +38,18 @@ describe.each(Object.entries(all))('%s', (_, rule) => {
 
 it('looks at every part of the house', () => {
   const parts = new Set(tree.map((file) => file.path.split('/')[0]))
-  for (const part of ['core', 'keys', 'images', 'device', 'hub', 'bootloader-sim', 'bin', 'test', 'docs']) {
+  for (const part of [
+    'core',
+    'keys',
+    'images',
+    'audio',
+    'device',
+    'hub',
+    'bootloader-sim',
+    'bin',
+    'test',
+    'docs',
+  ]) {
     expect(parts).toContain(part)
   }
 })
@@ -55,6 +67,13 @@ describe('docs/ERRORS.md', () => {
 
   it('has a row for every code', () => {
     for (const code of Object.keys(errorTable)) expect(errorsDocument()).toContain(`| \`${code}\` |`)
+  })
+})
+
+describe('docs/guides/audio-clips.md', () => {
+  it('has diagram and reference as the sources have them; node test/tidy/print-clip-reference.ts writes them', () => {
+    const guide = document('docs/guides/audio-clips.md')
+    expect(guide).toBe(withClipReference(guide))
   })
 })
 

@@ -4,11 +4,14 @@
  * Promise: a content is safe after `syncFile`, a name after `syncDir`, and neither before.
  * Leaves to others: when the power goes (power.ts), which fates (fate.ts).
  */
-import type { FileStore } from '../../core/ports.ts'
+import { raise } from '../../core/errors.ts'
+import type { ClipFiles } from '../../core/ports.ts'
 import type { Fate, Pending } from './fate.ts'
 import { createPower, type Power } from './power.ts'
 
-export interface SimFiles extends FileStore {
+export interface SimFiles extends ClipFiles {
+  /** Room of the medium: what would go beyond it fails as on a full partition. */
+  capacityBytes: number
   /** Content of a file as a reader sees it, or null. */
   content(name: string): Uint8Array | null
   /** Puts a file past every check, durably. */
@@ -24,7 +27,7 @@ export interface SimFiles extends FileStore {
   onWrite: (name: string, bytes: Uint8Array) => void
 }
 
-export type FileOperation = 'read' | 'write' | 'rename' | 'remove' | 'syncFile' | 'syncDir'
+export type FileOperation = 'read' | 'write' | 'append' | 'rename' | 'remove' | 'syncFile' | 'syncDir'
 
 /** Everything that a crash leaves to fate. A value: it never changes. */
 export interface FilesImage {
@@ -40,6 +43,8 @@ interface Inode {
   readonly bytes: Uint8Array
   /** What is on the medium; empty before the first sync. */
   readonly synced: Uint8Array
+  /** It has only grown since it was synced: what was there before is not at risk. */
+  readonly grown: boolean
 }
 
 /** A name is bound to an inode, or to nothing. */
@@ -64,14 +69,26 @@ export function simFiles(power: Power = createPower()): SimFiles {
   const rename = (change: NameChange): void => {
     now = { ...now, names: bound(now.names, change), changes: [...now.changes, change] }
   }
+  const replace = (name: string, content: Uint8Array, grown: boolean): void => {
+    const number = now.names.get(name) ?? free(now)
+    const old = now.inodes.get(number)
+    const more = content.length - (old?.bytes.length ?? 0)
+    if (more > it.capacityBytes - used(now)) raise('EB-DATA-FULL', `${name}: ENOSPC`)
+    const synced = old?.synced ?? nothing
+    const inode = { bytes: content, synced, grown: grown && (old?.grown ?? true) }
+    now = { ...now, inodes: new Map(now.inodes).set(number, inode) }
+    if (!now.names.has(name)) rename({ name, inode: number, from: null })
+    it.onWrite(name, content)
+  }
   const it: SimFiles = {
+    capacityBytes: Number.MAX_SAFE_INTEGER,
     fault: () => {},
     onWrite: () => {},
     content: (name) => inodeOf(name)?.bytes ?? null,
     put(name, bytes) {
       const number = free(now)
       now = {
-        inodes: new Map(now.inodes).set(number, { bytes, synced: bytes }),
+        inodes: new Map(now.inodes).set(number, { bytes, synced: bytes, grown: true }),
         names: new Map(now.names).set(name, number),
         durable: new Map(now.durable).set(name, number),
         changes: now.changes,
@@ -82,15 +99,18 @@ export function simFiles(power: Power = createPower()): SimFiles {
       const inode = inodeOf(name)
       return inode === undefined ? null : new Uint8Array(inode.bytes)
     },
-    write: (name, bytes) =>
-      changing('write', name, () => {
-        const content = new Uint8Array(bytes)
-        const number = now.names.get(name) ?? free(now)
-        const synced = now.inodes.get(number)?.synced ?? nothing
-        now = { ...now, inodes: new Map(now.inodes).set(number, { bytes: content, synced }) }
-        if (!now.names.has(name)) rename({ name, inode: number, from: null })
-        it.onWrite(name, content)
-      }),
+    write: (name, bytes) => changing('write', name, () => replace(name, new Uint8Array(bytes), false)),
+    append: (name, bytes) =>
+      changing('append', name, () => replace(name, joined(inodeOf(name)?.bytes ?? nothing, bytes), true)),
+    async readAt(name, offset, into) {
+      it.fault('read', name)
+      const inode = inodeOf(name)
+      if (inode === undefined) return null
+      const part = inode.bytes.subarray(offset, offset + into.length)
+      into.set(part)
+      return part.length
+    },
+    freeBytes: async () => Math.max(0, it.capacityBytes - used(now)),
     rename: (from, to) =>
       changing('rename', from, () => {
         const inode = now.names.get(from)
@@ -106,7 +126,8 @@ export function simFiles(power: Power = createPower()): SimFiles {
         const number = now.names.get(name)
         const inode = inodeOf(name)
         if (number === undefined || inode === undefined) return
-        now = { ...now, inodes: new Map(now.inodes).set(number, { bytes: inode.bytes, synced: inode.bytes }) }
+        const settledInode = { bytes: inode.bytes, synced: inode.bytes, grown: true }
+        now = { ...now, inodes: new Map(now.inodes).set(number, settledInode) }
       }),
     syncDir: () =>
       changing('syncDir', '', () => {
@@ -143,7 +164,7 @@ export function crashedFiles(image: FilesImage, fates: readonly Fate[]): FilesIm
   for (const [number, inode] of image.inodes) {
     const at = contents.indexOf(number)
     const left = at < 0 ? inode.synced : leftOf(inode, fates[at] ?? 'lost')
-    inodes.set(number, { bytes: left, synced: left })
+    inodes.set(number, { bytes: left, synced: left, grown: true })
   }
   let names = image.durable
   image.changes.forEach((change, index) => {
@@ -179,9 +200,32 @@ function bound(names: ReadonlyMap<string, number>, { name, inode, from }: NameCh
   return after
 }
 
-function leftOf({ bytes, synced }: Inode, fate: Fate): Uint8Array {
+function used({ inodes }: FilesImage): number {
+  let sum = 0
+  for (const { bytes } of inodes.values()) sum += bytes.length
+  return sum
+}
+
+function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
+  const both = new Uint8Array(one.length + other.length)
+  both.set(one)
+  both.set(other, one.length)
+  return both
+}
+
+/** Of a file that has grown: without its last half of what was added, or with a gap in it. */
+function leftOfGrown(bytes: Uint8Array, synced: Uint8Array, fate: Fate): Uint8Array {
+  const half = synced.length + ((bytes.length - synced.length) >> 1)
+  if (fate === 'front') return bytes.slice(0, half)
+  const left = new Uint8Array(bytes)
+  left.fill(0, synced.length, half)
+  return left
+}
+
+function leftOf({ bytes, synced, grown }: Inode, fate: Fate): Uint8Array {
   if (fate === 'kept') return bytes
   if (fate === 'lost') return synced
+  if (grown) return leftOfGrown(bytes, synced, fate)
   const left = new Uint8Array(bytes.length)
   const half = bytes.length >> 1
   if (fate === 'back') left.set(bytes.subarray(half), half)

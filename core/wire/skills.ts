@@ -33,7 +33,7 @@ export const audioSchema = v.strictObject({
   sampleRate: v.picklist(sampleRates),
   /** Bits per second, rounded. */
   bitRate: positive,
-  channels: v.pipe(positive, v.maxValue(8)),
+  channels: v.pipe(positive, v.maxValue(clipLimits.channelsMax)),
   /** As the encoder counts; null when the file does not say. */
   compressionLevel: v.nullable(v.pipe(count, v.maxValue(clipLimits.compressionLevelMax))),
 })
@@ -154,6 +154,10 @@ export type Telemetry = v.InferOutput<typeof telemetrySchema>
 
 export function decodeTelemetry(payload: Uint8Array): Result<Telemetry, Fault> {
   return decodeDocument('telemetry', telemetrySchema, payload, wireLimits.messageBytesMax)
+}
+
+export function encodeTelemetry(telemetry: Telemetry): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(telemetry))
 }
 
 function decodeDocument<T>(

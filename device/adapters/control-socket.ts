@@ -1,13 +1,10 @@
 /**
  * The local interface: a Unix socket that takes one JSON request a line and answers with one JSON line; `watch` goes
  * on answering whenever something has changed.
- * Promise: for the agent's own user (root), and for the group `everboot` where the system has one (0660), else 0600.
- * Requests are bounded in length, clients in number; one that does not read is let go.
- * Leaves to others: what requests do (agent.ts).
+ * Promise: requests are bounded in length, clients in number; one that does not read is let go.
+ * Leaves to others: what requests do (agent.ts), who may open the socket (socket-file.ts).
  */
-import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { EverbootError, type Fault, fault } from '../../core/errors.ts'
 import { wireLimits } from '../../core/limits.ts'
@@ -16,6 +13,7 @@ import { inhibitLimits } from '../../core/service-limits.ts'
 import { safeName } from '../../core/units.ts'
 import type { Agent } from '../agent.ts'
 import type { LocalRequest, LocalStatus } from '../local-request.ts'
+import { listenAt } from './socket-file.ts'
 
 const who = v.pipe(v.string(), v.regex(safeName))
 const requestSchema = v.variant('op', [
@@ -47,22 +45,11 @@ export interface ControlSocket {
 }
 
 /** @throws EverbootError EB-CONFIG when the socket cannot be made */
-export function serveControl(
+export async function serveControl(
   path: string,
   agent: Agent,
-  group: number | null = groupNumber(socketGroup),
+  group?: number | null,
 ): Promise<ControlSocket> {
-  const failed = (cause: unknown): EverbootError => {
-    const { code = 'unknown error' } = cause as NodeJS.ErrnoException
-    return new EverbootError(fault('EB-CONFIG', `the socket ${path} cannot be made (${code})`), { cause })
-  }
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-    // The instance lock is held: a socket that is still there belongs to nobody.
-    rmSync(path, { force: true })
-  } catch (cause) {
-    return Promise.reject(failed(cause))
-  }
   const sockets = new Set<Socket>()
   const watchers = watching(agent)
   // One who has asked and says no more (`echo … | socat`) still wants the answer; who watches stays.
@@ -79,41 +66,13 @@ export function serveControl(
     })
     serve(socket, agent, watchers)
   })
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(failed(cause)))
-    server.listen(path, () => {
-      try {
-        if (group !== null) chownSync(path, process.getuid?.() ?? 0, group)
-        chmodSync(path, group === null ? 0o600 : 0o660)
-      } catch (cause) {
-        server.close()
-        reject(failed(cause))
-        return
-      }
-      resolve({
-        close() {
-          server.close()
-          watchers.close()
-          for (const socket of sockets) socket.destroy()
-        },
-      })
-    })
-  })
-}
-
-/** Members of it may ask; the package of the agent makes it. */
-const socketGroup = 'everboot'
-
-/** Its number by /etc/group, or null. */
-export function groupNumber(name: string, file = '/etc/group'): number | null {
-  try {
-    const line = readFileSync(file, 'utf8')
-      .split('\n')
-      .find((it) => it.startsWith(`${name}:`))
-    const number = Number(line?.split(':')[2] ?? Number.NaN)
-    return Number.isSafeInteger(number) ? number : null
-  } catch {
-    return null
+  await listenAt(server, path, group)
+  return {
+    close() {
+      server.close()
+      watchers.close()
+      for (const socket of sockets) socket.destroy()
+    },
   }
 }
 

@@ -11,7 +11,7 @@ import type { FileStore } from '../../core/ports.ts'
 /** @throws EverbootError EB-DATA-IO when the directory cannot be made */
 export async function openFileStore(directory: string): Promise<FileStore> {
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((caught: unknown) =>
-    failed(directory, caught),
+    storageFailed(directory, caught),
   )
   const at = (name: string): string => join(directory, name)
   const sync = async (path: string, flags: number): Promise<void> => {
@@ -23,11 +23,11 @@ export async function openFileStore(directory: string): Promise<FileStore> {
     }
   }
   const guarded = <T>(name: string, work: Promise<T>): Promise<T> =>
-    work.catch((caught: unknown) => failed(at(name), caught))
+    work.catch((caught: unknown) => storageFailed(at(name), caught))
   return {
     read: (name) =>
       readFile(at(name)).catch((caught: NodeJS.ErrnoException) =>
-        caught.code === 'ENOENT' ? null : failed(at(name), caught),
+        caught.code === 'ENOENT' ? null : storageFailed(at(name), caught),
       ),
     write: (name, bytes) => guarded(name, writeFile(at(name), bytes, { mode: 0o600 })),
     rename: (from, to) => guarded(from, rename(at(from), at(to))),
@@ -38,7 +38,8 @@ export async function openFileStore(directory: string): Promise<FileStore> {
   }
 }
 
-function failed(path: string, cause: unknown): never {
+/** @param cause what the file system said. @throws EverbootError EB-DATA-FULL, EB-DATA-IO */
+export function storageFailed(path: string, cause: unknown): never {
   const { code = 'unknown error' } = cause as NodeJS.ErrnoException
   const full = code === 'ENOSPC' || code === 'EDQUOT'
   raise(full ? 'EB-DATA-FULL' : 'EB-DATA-IO', `${path}: ${code}`, { cause })

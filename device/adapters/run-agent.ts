@@ -25,6 +25,7 @@ import { lineEvents } from './log.ts'
 import { systemMachine } from './machine.ts'
 import { mqttLink } from './mqtt-link.ts'
 import { openReleaseFile } from './release-file.ts'
+import { agentClips } from './run-clips.ts'
 import { systemdManager } from './systemd-notify.ts'
 
 /** What an agent is told by its files. */
@@ -61,8 +62,10 @@ export async function runAgent(configPath: string): Promise<void> {
     hooks: system.hooks,
     flags: system.tryboot?.flags ?? null,
   })
+  const clips = system.clips === undefined ? undefined : agentClips(system.clips, settings, identity, events)
   const agent = createAgent(
     {
+      ...(clips === undefined ? {} : { clips }),
       clock: systemClock,
       random: systemRandom,
       entropy: systemEntropy,
@@ -91,10 +94,12 @@ export async function runAgent(configPath: string): Promise<void> {
   try {
     const control = await serveControl(system.socket, agent)
     const pulse = manager === null ? null : startPulse(systemClock, agent, manager)
+    clips?.start()
     try {
       await agent.run()
     } finally {
       control.close()
+      await clips?.close()
       await pulse?.stop()
     }
     // Only an orderly end: an agent that fails on a trial must not disarm what watches over it.

@@ -56,6 +56,7 @@ export function createBootDuty(board: Board, host: DutyHost): BootDuty {
 
   const settle = async (): Promise<void> => {
     settled = true
+    ports.events.emit({ event: 'settled' })
     host.reporter.show()
     await host.onSettled()
   }

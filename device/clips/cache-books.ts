@@ -108,7 +108,7 @@ export class Books extends CacheNames {
     const skill = this.skillOf(clip)
     this.unlink(clip, before, skill)
     this.link(clip, content, skill, isPinned)
-    if (before !== content) this.tell(this.id(clip), skill.id, before, 'replaced')
+    if (before !== content) this.tell(clip, this.id(clip), skill.id, before, 'replaced')
   }
 
   /** Lets a clip leave. */
@@ -125,11 +125,11 @@ export class Books extends CacheNames {
       this.cut(this.skillPlaceOf(clip))
       this.skills.departed(skill, this.bytesOf(content))
       this.leaveClip(clip)
-      this.tellBoth(id, skill.id, content, why)
+      this.tellBoth(clip, id, skill.id, content, why)
     } else {
       this.unlink(clip, content, skill)
       this.leaveClip(clip)
-      this.tell(id, skill.id, content, why)
+      this.tell(clip, id, skill.id, content, why)
     }
   }
 
@@ -232,12 +232,12 @@ export class Books extends CacheNames {
   }
 
   /** Tells of a clip that left, and of its content when that has no clip any more. */
-  private tell(clip: string, skill: string, content: number, why: Departure): void {
-    if (!this.hasLoose(content) && !this.hasPin(content)) this.tellBoth(clip, skill, content, why)
+  private tell(clip: number, id: string, skill: string, content: number, why: Departure): void {
+    if (!this.hasLoose(content) && !this.hasPin(content)) this.tellBoth(clip, id, skill, content, why)
     else {
       this.telling = true
       try {
-        this.listener.left(clip, skill, this.name(content), why)
+        this.listener.left(id, skill, this.name(content), why, this.shown(clip))
       } finally {
         this.telling = false
       }
@@ -245,15 +245,15 @@ export class Books extends CacheNames {
   }
 
   /** Takes out a content without clips, and tells of it and of its last clip. */
-  private tellBoth(clip: string, skill: string, content: number, why: Departure): void {
+  private tellBoth(clip: number, id: string, skill: string, content: number, why: Departure): void {
     const name = this.name(content)
     const bytes = this.bytesOf(content)
     this.cut(this.orderPlaceOf(content))
     this.leaveContent(content)
     this.telling = true
     try {
-      this.listener.left(clip, skill, name, why)
-      this.listener.contentLeft(name, bytes)
+      this.listener.left(id, skill, name, why, this.shown(clip))
+      this.listener.contentLeft(name, bytes, this.shown(content))
     } finally {
       this.telling = false
     }

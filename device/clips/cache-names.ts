@@ -8,9 +8,12 @@
 import { assert } from '../../core/assert.ts'
 import { CacheRows, firstRow } from './cache-rows.ts'
 
-const digestLength = 64
-/** Of a SHA-256 in hex: 24 bits. */
-const digits = 6
+/** A SHA-256 in hex; of it 24 bits are the hash. */
+const hexLength = 64
+const hexDigits = 6
+/** A SHA-256 whose bytes are characters; of it 32 bits. */
+const packedLength = 32
+const packedBytes = 4
 const chainsAtFirst = 256
 /** There are at least so many chains for each content. */
 const chainsEach = 2
@@ -40,6 +43,11 @@ export class CacheNames extends CacheRows {
     return this.ids[clip] ?? ''
   }
 
+  /** Ids of the clips, in no order; they may change meanwhile. */
+  *allIds(): Generator<string> {
+    for (const id of this.ids) if (id !== '') yield id
+  }
+
   /** @param usual as `takeClip` */
   enterClip(id: string, usual: number): number {
     const clip = this.takeClip(usual)
@@ -54,9 +62,10 @@ export class CacheNames extends CacheRows {
     this.giveClip(clip)
   }
 
-  /** A name of 64 characters is taken for a SHA-256; others are hashed whole (FNV-1a). */
+  /** A name that is as long as a SHA-256 is taken for one; others are hashed whole (FNV-1a). */
   hash(name: string): number {
-    const end = name.length === digestLength ? digits : name.length
+    const { length } = name
+    const end = length === hexLength ? hexDigits : length === packedLength ? packedBytes : length
     let hash = 0x811c_9dc5 | 0
     for (let at = 0; at < end; at += 1) hash = Math.imul(hash ^ name.charCodeAt(at), 0x0100_0193)
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b_3c6d)

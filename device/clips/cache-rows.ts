@@ -11,7 +11,7 @@
  * 5 number of its last use. Before the first row lie the rings of the order, of the wheel, of the skills.
  */
 import { clipLimits } from '../../core/clip-limits.ts'
-import { Rings } from './ring.ts'
+import { Rings, widerFloats, widerInts } from './ring.ts'
 
 const rowShift = 4
 const figureShift = 3
@@ -72,6 +72,11 @@ export class CacheRows extends Rings {
   giveContent(content: number): void {
     this.links[(content << rowShift) + 8] = this.vacantContent
     this.vacantContent = content
+  }
+
+  /** The number of a clip or content as others know it: from 0 on, or -1. */
+  shown(row: number): number {
+    return row < 0 ? -1 : row - firstRow
   }
 
   /** The ring of its content in which a clip lies. */
@@ -214,15 +219,18 @@ export class CacheRows extends Rings {
     this.figures[(content << figureShift) + 5] = use
   }
 
+  /** Makes room for so many rows: as many as the more of both. */
+  reserve(clips: number, contents: number): void {
+    const end = firstRow + Math.max(clips, contents)
+    if (end <= this.end) return
+    this.end = end
+    this.links = widerInts(this.links, end << rowShift)
+    this.figures = widerFloats(this.figures, end << figureShift)
+  }
+
   private grow(usual: number): void {
     const rows = this.end - firstRow
     const doubled = Math.max(rowsMin, 2 * rows)
-    this.end = firstRow + (rows < usual ? Math.min(doubled, usual) : doubled)
-    const links = new Int32Array(this.end << rowShift)
-    links.set(this.links)
-    this.links = links
-    const figures = new Float64Array(this.end << figureShift)
-    figures.set(this.figures)
-    this.figures = figures
+    this.reserve(rows < usual ? Math.min(doubled, usual) : doubled, 0)
   }
 }

@@ -37,11 +37,14 @@ export type Departure =
   | 'cleared'
   | 'replaced'
 
-/** Hears what happens, in order, each time after the books are right again. It must not change the cache nor throw. */
+/**
+ * Hears what happens, in order, each time after the books are right again. It must not change the cache nor throw.
+ * Rows are those that `row` and `contentRow` gave while the clip and the content were there.
+ */
 export interface CacheListener {
-  left(clip: string, skill: string, content: string, why: Departure): void
+  left(clip: string, skill: string, content: string, why: Departure, row: number): void
   /** Comes after `left` of the last clip that referred to the content: its file may go. */
-  contentLeft(content: string, bytes: number): void
+  contentLeft(content: string, bytes: number, row: number): void
   /** Nothing more can give way for so many bytes. */
   full(neededBytes: number): void
 }
@@ -50,8 +53,8 @@ export interface CacheListener {
 export interface NewClip {
   readonly skill: string
   /**
-   * The SHA-256 of a shared content in hex; for a private one a key of its own, so that no two coincide: of any
-   * length but 64, unless it is as evenly spread as a hash.
+   * The SHA-256 of a shared content, as 64 hex digits or as 32 characters, one for each byte; for a private one a
+   * key of its own, so that no two coincide: of another length, unless it is as evenly spread as a hash.
    */
   readonly content: string
   /** At least 1. When the content is there already, what was said first counts. */
@@ -72,15 +75,11 @@ export interface NewClip {
 
 /**
  * `added` with a new content, `alias` of one that was there; `replaced`: the id had another content; `same`: it
- * had this content already (its life begins anew).
+ * had this content already (its life begins anew). Refused, with nothing changed: `too-large`: larger than the bytes
+ * of the cache or the quota of the skill by itself; `full`: what is there is pinned, or the pins have no room, or as
+ * many skills as there may be have clips; `foreign`: the id belongs to another skill; `expired`: it would have already.
  */
 export type PutResult = 'added' | 'alias' | 'replaced' | 'same' | PutRefusal
-
-/**
- * Nothing was changed. `too-large`: larger than the bytes of the cache, or the quota of the skill, by itself; `full`:
- * what is there is pinned, the pins have no room for one more, or as many skills as there may be have clips;
- * `foreign`: the id belongs to a clip of another skill; `expired`: by the times given, its life is over.
- */
 export type PutRefusal = 'too-large' | 'full' | 'foreign' | 'expired'
 
 export interface Entry {
@@ -134,6 +133,17 @@ export interface ClipCache {
   bytesAt(found: number): number
   /** A clip that may have expired; nothing is counted, nothing moves. */
   peek(clip: string): Entry | null
+  /**
+   * A number that a clip has as long as it is there, from 0 on, small and used again afterwards: others may keep by
+   * it what they know of the clip. @returns -1 when it is not there
+   */
+  row(clip: string): number
+  /** The same for contents. */
+  contentRow(content: string): number
+  /** The clips that are there, in no order. They may change meanwhile. */
+  names(): Generator<string>
+  /** Makes room for so many, which are expected. */
+  reserve(clips: number, contents: number): void
   /** @returns bytes of a content, or null when it is not there */
   contentBytes(content: string): number | null
   /** Counts a miss for a skill: only the caller knows which skill lists a clip that is not there. */

@@ -33,6 +33,9 @@ class Cache implements ClipCache {
   private limits: CacheLimits
   private hits = 0
   private misses = 0
+  /** What was put last, which is what is asked for next. The numbers may be others' by now. */
+  private lastClip = -1
+  private lastContent = -1
 
   constructor(limits: CacheLimits, listener: CacheListener) {
     this.limits = limits
@@ -102,6 +105,26 @@ class Cache implements ClipCache {
   peek(id: string): Entry | null {
     const clip = this.books.findClip(id)
     return clip < 0 ? null : entry(this.books, clip)
+  }
+
+  row(id: string): number {
+    const { books, lastClip } = this
+    return books.shown(id !== '' && books.id(lastClip) === id ? lastClip : books.findClip(id))
+  }
+
+  contentRow(name: string): number {
+    const { books, lastContent } = this
+    return books.shown(
+      name !== '' && books.name(lastContent) === name ? lastContent : books.contentNamed(name),
+    )
+  }
+
+  names(): Generator<string> {
+    return this.books.allIds()
+  }
+
+  reserve(clips: number, contents: number): void {
+    this.books.reserve(clips, contents)
   }
 
   contentBytes(name: string): number | null {
@@ -228,6 +251,8 @@ class Cache implements ClipCache {
     books.setLife(clip, addedMs, this.expiry(it, nowMs))
     books.setAccess(clip, Math.min(it.accessedMs ?? addedMs, nowMs), it.accesses ?? 0)
     books.wheel.add(clip)
+    this.lastClip = clip
+    this.lastContent = books.contentOf(clip)
   }
 
   /** A clip that is there, with the same or another content. */
@@ -249,6 +274,8 @@ class Cache implements ClipCache {
     books.setAccess(clip, accessedMs, it.accesses ?? books.accesses(clip))
     books.refer(clip, content, pinned)
     books.wheel.add(clip)
+    this.lastClip = clip
+    this.lastContent = content
     this.keep(books.skillOf(clip))
     return isSame ? 'same' : 'replaced'
   }

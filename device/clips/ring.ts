@@ -5,11 +5,14 @@
  * Leaves to others: what lies at a place, that a place is in no other ring when it is appended, and growing.
  */
 
+/** No number: nothing is there. */
+export const none = -1
+
 export class Rings {
   /** At each place the next one, behind it the previous one. */
-  links: Int32Array
+  links: Int32Array<ArrayBuffer>
 
-  constructor(links: Int32Array) {
+  constructor(links: Int32Array<ArrayBuffer>) {
     this.links = links
   }
 
@@ -73,4 +76,19 @@ export class Rings {
   *places(ring: number): Generator<number> {
     for (let place = this.next(ring); place !== ring; place = this.next(place)) yield place
   }
+}
+
+/** The same, longer; what is new is 0. The shorter one is void: its memory is given back at once, or goes on in the longer. */
+export function widerInts(from: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  return new Int32Array(from.buffer.transfer(length * from.BYTES_PER_ELEMENT))
+}
+
+/** As `widerInts`. */
+export function widerFloats(from: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+  return new Float64Array(from.buffer.transfer(length * from.BYTES_PER_ELEMENT))
+}
+
+/** As `widerInts`. */
+export function widerBytes(from: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(from.buffer.transfer(length))
 }

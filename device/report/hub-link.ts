@@ -5,6 +5,7 @@
  * Leaves to others: what the messages lead to.
  */
 import { backoffMs } from '../../core/backoff.ts'
+import { servingLimits } from '../../core/clip-limits.ts'
 import { faultOf } from '../../core/errors.ts'
 import { wireLimits } from '../../core/limits.ts'
 import type { LinkMessage } from '../../core/ports.ts'
@@ -16,7 +17,8 @@ import {
   decodeDesired,
   encodeMessage,
 } from '../../core/wire/messages.ts'
-import { deviceTopic, parseDeviceTopic } from '../../core/wire/topics.ts'
+import { encodeTelemetry } from '../../core/wire/skills.ts'
+import { allSkills, deviceTopic, parseDeviceTopic, parseSkillTopic } from '../../core/wire/topics.ts'
 import type { Board } from '../board.ts'
 import { atMost } from '../wait.ts'
 
@@ -39,7 +41,7 @@ export interface HubLink {
 const connectionsPerRun = 1_000_000
 
 export function createHubLink(board: Board, host: HubLinkHost): HubLink {
-  const { link, events, clock, random } = board.ports
+  const { link, events, clock, random, clips } = board.ports
   const { deviceId } = board.settings
   const { bootId } = board.handOver
   let connected = false
@@ -54,12 +56,27 @@ export function createHubLink(board: Board, host: HubLinkHost): HubLink {
   }
   const greet = async (mine: number): Promise<void> => {
     const topics = (['desired', 'ack', 'cmd'] as const).map((kind) => deviceTopic(deviceId, kind))
-    await link.subscribe(topics)
+    await link.subscribe(clips === undefined ? topics : [...topics, allSkills])
     await link.publish(presence(true))
     if (mine !== epoch) return
     connected = true
     events.emit({ event: 'hub connected', connection: number })
     host.up()
+    clips?.linkUp()
+    tellFigures()
+  }
+  /** A lost one is replaced by the next. */
+  let cancelFigures = (): void => {}
+  const tellFigures = (): void => {
+    if (clips === undefined) return
+    cancelFigures()
+    cancelFigures = clock.timer(servingLimits.telemetryMs, tellFigures)
+    const figures = connected ? clips.newFigures() : null
+    if (figures === null) return
+    const payload = encodeTelemetry({ v: 1, bootId, clips: figures })
+    link
+      .publish({ topic: deviceTopic(deviceId, 'telemetry'), payload, qos: 0, retain: false })
+      .catch((caught: unknown) => events.emit({ event: 'figures lost', what: faultOf(caught).what }))
   }
   /** A connection on which nothing can be subscribed is worth nothing: tried again while it stands. */
   const onUp = (mine: number, tries: number): void => {
@@ -72,6 +89,11 @@ export function createHubLink(board: Board, host: HubLinkHost): HubLink {
     })
   }
   const onMessage = (topic: string, payload: Uint8Array): void => {
+    const skill = clips === undefined ? null : parseSkillTopic(topic)
+    if (skill !== null) {
+      clips?.announced(skill, payload)
+      return
+    }
     const parsed = parseDeviceTopic(topic)
     if (parsed === null || parsed.deviceId !== deviceId || payload.length === 0) return
     if (parsed.kind === 'ack') take(decodeAck(payload), host.acknowledged)
@@ -118,6 +140,7 @@ export function createHubLink(board: Board, host: HubLinkHost): HubLink {
     },
     async close() {
       epoch += 1
+      cancelFigures()
       if (connected) await atMost(clock, wireLimits.lastWordMs, link.publish(presence(false)))
       connected = false
       await link.close()

@@ -31,6 +31,7 @@ export interface HubClient {
   readonly file: ClientFile
   get<T>(path: string): Promise<T>
   post<T>(path: string, body: unknown): Promise<T>
+  put<T>(path: string, body: unknown): Promise<T>
   /** @param progress told bytes sent */
   upload<T>(path: string, file: string, progress: (sent: number, total: number) => void): Promise<T>
   close(): void
@@ -46,14 +47,16 @@ export async function openHubClient(location: string): Promise<HubClient> {
     const url = new URL(path, file.url)
     return secure ? httpsRequest(url, { ...options, minVersion: 'TLSv1.2' }) : httpRequest(url, options)
   }
+  const sendDocument = <T>(method: string, path: string, body: unknown): Promise<T> => {
+    const bytes = Buffer.from(JSON.stringify(body))
+    const headers = { 'content-type': 'application/json', 'content-length': bytes.length }
+    return answerOf(start(method, path, headers), file.url, hubLimits.answerMs, (it) => it.end(bytes))
+  }
   return {
     file,
     get: (path) => answerOf(start('GET', path, {}), file.url, hubLimits.answerMs, (it) => it.end()),
-    post(path, body) {
-      const bytes = Buffer.from(JSON.stringify(body))
-      const headers = { 'content-type': 'application/json', 'content-length': bytes.length }
-      return answerOf(start('POST', path, headers), file.url, hubLimits.answerMs, (it) => it.end(bytes))
-    },
+    post: (path, body) => sendDocument('POST', path, body),
+    put: (path, body) => sendDocument('PUT', path, body),
     async upload(path, source, progress) {
       const bytes = await sizeOf(source)
       const headers = { 'content-type': 'application/octet-stream', 'content-length': bytes }

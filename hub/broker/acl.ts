@@ -1,11 +1,11 @@
 /**
- * Who may use which topic: a device its own, and those only in their direction.
- * Promise: decided from the authenticated id and the topic alone; wildcards, other devices' topics and
- * everything unknown are refused; only presence may be retained by a device.
+ * Who may use which topic: a device its own, and those only in their direction; those of skills for hearing only.
+ * Promise: decided from the authenticated id and the topic alone; wildcards other than that for all skills, other
+ * devices' topics and everything unknown are refused; only presence may be retained by a device.
  * Leaves to others: what happens to a refused message (adapters/embedded.ts).
  */
 import { hubLimits } from '../../core/limits.ts'
-import { type DeviceTopic, parseDeviceTopic } from '../../core/wire/topics.ts'
+import { allSkills, type DeviceTopic, parseDeviceTopic, parseSkillTopic } from '../../core/wire/topics.ts'
 
 const devicePublishes: readonly DeviceTopic[] = ['status', 'presence', 'telemetry']
 const deviceSubscribes: readonly DeviceTopic[] = ['desired', 'ack', 'cmd']
@@ -26,6 +26,7 @@ export function mayPublish(
 }
 
 export function maySubscribe(deviceId: string, filter: string): boolean {
+  if (filter === allSkills || parseSkillTopic(filter) !== null) return true
   const topic = parseDeviceTopic(filter)
   return topic !== null && topic.deviceId === deviceId && deviceSubscribes.includes(topic.kind)
 }

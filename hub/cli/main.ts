@@ -8,6 +8,8 @@ import { publish } from './publish.ts'
 import { rolloutCreate } from './rollout-create.ts'
 import { rolloutList, rolloutStatus } from './rollout-status.ts'
 import { serve } from './serve.ts'
+import { skillsList, skillsShow, skillsStats, skillsWithdraw } from './skills.ts'
+import { skillsPublish } from './skills-publish.ts'
 
 export const commands: readonly Command[] = [
   serve,
@@ -18,4 +20,9 @@ export const commands: readonly Command[] = [
   rolloutCreate,
   rolloutStatus,
   rolloutList,
+  skillsPublish,
+  skillsList,
+  skillsShow,
+  skillsStats,
+  skillsWithdraw,
 ]

@@ -8,10 +8,15 @@
 import { EverbootError, type Fault, fault, faultOf } from '../../core/errors.ts'
 import type { Clock, Events, LinkMessage } from '../../core/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import type { Digest } from '../../core/units.ts'
 import { decodePresence, decodeStatus, encodeMessage } from '../../core/wire/messages.ts'
-import { type DeviceTopic, deviceTopic } from '../../core/wire/topics.ts'
+import { decodeTelemetry } from '../../core/wire/skills.ts'
+import { type DeviceTopic, deviceTopic, skillTopic } from '../../core/wire/topics.ts'
+import { clipsFrom } from '../clips/load.ts'
 import { forgetPresence } from '../fleet/presence.ts'
+import { republishSkills } from '../skills/skills.ts'
 import type { Snapshot, Store } from '../store/port.ts'
+import { type TelemetryKeeping, telemetryKeeping } from '../telemetry/keeping.ts'
 import { republishAll } from './desired.ts'
 import type { Answer, Effect, HubMessage, HubState } from './model.ts'
 import { reduce } from './reduce.ts'
@@ -32,6 +37,8 @@ export interface HubPorts {
   readonly outlet: Outlet
   /** Called once, when a commit failed and the process must end. */
   readonly fatal: (it: Fault) => void
+  /** Told of contents that may leave the store, once that is committed. Absent: the hub has no store of clips. */
+  readonly dropContent?: (sha256: Digest) => void
 }
 
 export interface HubCore {
@@ -40,17 +47,22 @@ export interface HubCore {
   handle(message: HubMessage): Promise<Result<Answer, Fault>>
   /** A message of a device. `changed` is false when it was void or known. */
   receive(deviceId: string, kind: DeviceTopic, payload: Uint8Array): Promise<Result<Answer, Fault>>
-  /** Publishes every wish again. To be called once the outlet stands. */
+  /** Publishes every wish and every skill again. To be called once the outlet stands. */
   republish(): Promise<void>
+  /** Writes the telemetry that came since the last time; to be called now and then. Never rejects. */
+  writeTelemetry(): Promise<void>
 }
 
 /** @param snapshot what `store.load()` gave */
 export function createHubCore(ports: HubPorts, snapshot: Omit<Snapshot, 'retained'>): HubCore {
   const { store, clock } = ports
+  const telemetry = telemetryKeeping(store, ports.events)
   let state = forgetPresence({
     devices: Shelf.from(snapshot.devices, (it) => it.id),
     releases: Shelf.from(snapshot.releases, (it) => it.id),
     rollouts: Shelf.from(snapshot.rollouts, (it) => it.id),
+    clips: clipsFrom(snapshot),
+    telemetry: Shelf.from(snapshot.telemetry, (it) => it.device),
   })
   let ended: Fault | null = null
 
@@ -70,9 +82,10 @@ export function createHubCore(ports: HubPorts, snapshot: Omit<Snapshot, 'retaine
     const step = reduce(state, message)
     state = step.state
     if (step.effects.length > 0) {
-      const writes = step.effects.flatMap((it) => (it.kind === 'commit' ? it.writes : []))
-      await orEnd(store.commit(writes))
-      await orEnd(Promise.all(step.effects.map((it) => run(it, ports))))
+      const commits = step.effects.filter((it) => it.kind === 'commit')
+      // What has nothing to commit, such as telemetry, waits for no commit either.
+      if (commits.length > 0) await orEnd(store.commit(commits.flatMap((it) => it.writes)))
+      await orEnd(Promise.all(step.effects.map((it) => run(it, ports, telemetry))))
     }
     return step.answer
   }
@@ -81,25 +94,28 @@ export function createHubCore(ports: HubPorts, snapshot: Omit<Snapshot, 'retaine
     handle,
     async receive(device, kind, payload) {
       const message = decoded(device, kind, payload, clock.wallMs())
-      if (message.ok)
-        return message.value === null ? ok({ id: device, changed: true }) : handle(message.value)
+      if (message.ok) return handle(message.value)
       ports.events.emit({ event: 'message-refused', device, what: message.error.what })
       return message
     },
     async republish() {
-      await orEnd(Promise.all(republishAll(state).map((it) => run(it, ports))))
+      const effects = [...republishAll(state), ...republishSkills(state.clips)]
+      await orEnd(Promise.all(effects.map((it) => run(it, ports, telemetry))))
     },
+    writeTelemetry: () => telemetry.write(),
   }
 }
 
-/** @returns null for what has no keeper here, which is telemetry. */
 function decoded(
   device: string,
   kind: DeviceTopic,
   payload: Uint8Array,
   atMs: number,
-): Result<HubMessage | null, Fault> {
-  if (kind === 'telemetry') return ok(null)
+): Result<HubMessage, Fault> {
+  if (kind === 'telemetry') {
+    const telemetry = decodeTelemetry(payload)
+    return telemetry.ok ? ok({ kind, device, telemetry: telemetry.value, atMs }) : telemetry
+  }
   if (kind === 'status') {
     const status = decodeStatus(payload)
     return status.ok ? ok({ kind, device, status: status.value, atMs }) : status
@@ -112,7 +128,8 @@ function decoded(
 }
 
 /** Every call is made before the first wait, so that no later message comes between. */
-async function run(effect: Effect, { outlet, events }: HubPorts): Promise<void> {
+async function run(effect: Effect, ports: HubPorts, telemetry: TelemetryKeeping): Promise<void> {
+  const { outlet, events } = ports
   switch (effect.kind) {
     case 'commit':
       return
@@ -132,6 +149,17 @@ async function run(effect: Effect, { outlet, events }: HubPorts): Promise<void> 
       })
     case 'cut-session':
       return outlet.cut(effect.device)
+    case 'publish-skill':
+      return outlet.publish({
+        topic: skillTopic(effect.skill.id),
+        payload: Buffer.from(effect.skill.envelope, 'base64'),
+        qos: 1,
+        retain: true,
+      })
+    case 'drop-content':
+      return ports.dropContent?.(effect.sha256)
+    case 'keep-telemetry':
+      return telemetry.add(effect.record)
     case 'log':
       return events.emit(effect.event)
   }

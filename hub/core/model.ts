@@ -1,14 +1,17 @@
 /**
  * What the hub knows: devices, releases, rollouts, and the forms in which it is told and in which it acts.
  * Promise: nothing here is ever changed in place; times are ms since 1970 by the clock of the hub.
- * Leaves to others: the rules (desired.ts, status.ts, publish.ts, ../fleet, ../rollouts) and the doing
- * (core.ts runs effects, ../store keeps writes).
+ * Leaves to others: clips and skills (../clips/model.ts), the rules (desired.ts, status.ts, publish.ts, ../fleet,
+ * ../rollouts, ../clips, ../skills) and the doing (core.ts runs effects, ../store keeps writes).
  */
 import type { ErrorCode, Fault } from '../../core/errors.ts'
 import type { LogEvent } from '../../core/ports.ts'
 import type { Result } from '../../core/result.ts'
 import type { Digest } from '../../core/units.ts'
 import type { Desired, Evidence, Presence, Status } from '../../core/wire/messages.ts'
+import type { Telemetry } from '../../core/wire/skills.ts'
+import type { ClipEffect, ClipMessage, ClipState, ClipWrite } from '../clips/model.ts'
+import type { TelemetryRecord } from '../telemetry/telemetry.ts'
 import type { Shelf } from './shelf.ts'
 
 /** A release as registered; its bytes lie with the blob store. */
@@ -129,10 +132,20 @@ export interface HubState {
   readonly devices: Shelf<Device>
   readonly releases: Shelf<ReleaseInfo>
   readonly rollouts: Shelf<Rollout>
+  readonly clips: ClipState
+  /** The newest of each device. */
+  readonly telemetry: Shelf<TelemetryRecord>
 }
 
 /** What the hub is told. `atMs` is the hub's wall clock. */
 export type HubMessage =
+  | ClipMessage
+  | {
+      readonly kind: 'telemetry'
+      readonly device: string
+      readonly telemetry: Telemetry
+      readonly atMs: number
+    }
   | { readonly kind: 'status'; readonly device: string; readonly status: Status; readonly atMs: number }
   | { readonly kind: 'presence'; readonly device: string; readonly presence: Presence; readonly atMs: number }
   | {
@@ -162,6 +175,7 @@ export type HubMessage =
 
 /** What must be in the database. A commit takes a list of them, all or none. */
 export type Write =
+  | ClipWrite
   | { readonly kind: 'put-device'; readonly device: Device }
   | {
       /** Kept once for ever under (device, bootId, seq): a second one changes nothing. */
@@ -181,6 +195,9 @@ export type Write =
 
 /** What the hub does, in this order: commit first, the rest only when it is on the disk. */
 export type Effect =
+  | ClipEffect
+  /** Written some time later; a crash may lose it. */
+  | { readonly kind: 'keep-telemetry'; readonly record: TelemetryRecord }
   | { readonly kind: 'commit'; readonly writes: readonly Write[] }
   | { readonly kind: 'publish-desired'; readonly device: string; readonly desired: Desired }
   | { readonly kind: 'send-ack'; readonly device: string; readonly bootId: string; readonly seq: number }

@@ -4,8 +4,14 @@
  * Leaves to others: each rule, in the file of its noun.
  */
 import { unreachable } from '../../core/assert.ts'
+import { contentArrived, contentComing } from '../clips/arrival.ts'
+import { contentGone, contentLost, sweepContents } from '../clips/contents.ts'
+import { emptyClips } from '../clips/model.ts'
+import { claimClip, forgetClip } from '../clips/own-clips.ts'
 import { addDevice } from '../fleet/devices.ts'
 import { takePresence } from '../fleet/presence.ts'
+import { publishSkill } from '../skills/skills.ts'
+import { takeTelemetry } from '../telemetry/telemetry.ts'
 import { createRollout } from './desired.ts'
 import type { HubMessage, HubState, Step } from './model.ts'
 import { registerRelease } from './publish.ts'
@@ -13,7 +19,13 @@ import { Shelf } from './shelf.ts'
 import { takeStatus } from './status.ts'
 
 export function emptyHub(): HubState {
-  return { devices: Shelf.empty(), releases: Shelf.empty(), rollouts: Shelf.empty() }
+  return {
+    devices: Shelf.empty(),
+    releases: Shelf.empty(),
+    rollouts: Shelf.empty(),
+    clips: emptyClips(),
+    telemetry: Shelf.empty(),
+  }
 }
 
 export function reduce(state: HubState, message: HubMessage): Step {
@@ -28,6 +40,24 @@ export function reduce(state: HubState, message: HubMessage): Step {
       return registerRelease(state, message)
     case 'create-rollout':
       return createRollout(state, message)
+    case 'content-coming':
+      return contentComing(state, message)
+    case 'content-here':
+      return contentArrived(state, message)
+    case 'own-clip':
+      return claimClip(state, message)
+    case 'forget-clip':
+      return forgetClip(state, message)
+    case 'content-gone':
+      return contentGone(state, message)
+    case 'content-lost':
+      return contentLost(state, message)
+    case 'sweep-contents':
+      return sweepContents(state, message)
+    case 'publish-skill':
+      return publishSkill(state, message)
+    case 'telemetry':
+      return takeTelemetry(state, message)
     default:
       return unreachable(message)
   }

@@ -14,6 +14,9 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   'EB-MESSAGE': 400,
   'EB-USAGE': 400,
   'EB-CONTAINER': 400,
+  'EB-CLIP-SIZE': 413,
+  'EB-BUCKET': 502,
+  'EB-DISK-FULL': 507,
   'EB-INTERNAL': 500,
 }
 

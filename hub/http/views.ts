@@ -3,8 +3,10 @@
  * Promise: pure; nothing secret (no token, not even its hash, no wrapped key) is in a view.
  * Leaves to others: routes. `docs/PROTOCOL.md` lists the fields.
  */
+import type { ClipState, Skill } from '../clips/model.ts'
 import type { Attempt, Device, EvidenceRecord, ReleaseInfo, Rollout, StatusRecord } from '../core/model.ts'
 import { driftOf, runningRelease } from '../fleet/drift.ts'
+import type { TelemetryRecord } from '../telemetry/telemetry.ts'
 
 export function deviceView(device: Device) {
   const { id, reported, desired, presence, notice, attempts } = device
@@ -88,6 +90,43 @@ export function releaseView(it: ReleaseInfo) {
   }
 }
 export type ReleaseView = ReturnType<typeof releaseView>
+
+/** A skill without its clips; bytes are those of its clips, each by itself, and those of its contents. */
+export function skillView(it: Skill) {
+  const { id, seq, version, list, clips, atMs } = it
+  const contents = new Map(clips.map(({ sha256, bytes }) => [sha256, bytes]))
+  const sum = (all: Iterable<number>): number => [...all].reduce((bytes, more) => bytes + more, 0)
+  return {
+    id,
+    seq,
+    version,
+    atMs,
+    withdrawn: list === null,
+    list,
+    clips: clips.length,
+    contents: contents.size,
+    bytes: sum(clips.map(({ bytes }) => bytes)),
+    contentBytes: sum(contents.values()),
+  }
+}
+export type SkillView = ReturnType<typeof skillView>
+
+export function skillDetailView(skill: Skill, { inSkills, onDevices }: ClipState) {
+  const ownUse = new Map<string, number>()
+  for (const { sha256 } of skill.clips) ownUse.set(sha256, (ownUse.get(sha256) ?? 0) + 1)
+  const listed = skill.clips.map(({ id, sha256, bytes }) => {
+    const uses = (inSkills.get(sha256) ?? 0) + (onDevices.get(sha256) ?? 0)
+    return { id, sha256, bytes, sharedWith: uses - (ownUse.get(sha256) ?? 0) }
+  })
+  return { ...skillView(skill), listed }
+}
+export type SkillDetailView = ReturnType<typeof skillDetailView>
+
+export function telemetryView({ number, atMs, telemetry }: TelemetryRecord) {
+  const { bootId, clips = null } = telemetry
+  return { number, atMs, bootId, clips }
+}
+export type TelemetryView = ReturnType<typeof telemetryView>
 
 function presenceWord(device: Device): 'online' | 'offline' | 'unknown' {
   const online = device.presence?.online ?? null

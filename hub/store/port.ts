@@ -5,6 +5,7 @@
  * the order of the calls; a rejected commit means that the store can no longer be trusted and the hub ends.
  * Leaves to others: what the rows mean (../core/model.ts).
  */
+import type { ClipRows } from '../clips/load.ts'
 import type {
   Attempt,
   Device,
@@ -14,12 +15,15 @@ import type {
   StatusRecord,
   Write,
 } from '../core/model.ts'
+import type { TelemetryRecord } from '../telemetry/telemetry.ts'
 
 /** Everything that the hub holds in memory. */
-export interface Snapshot {
+export interface Snapshot extends ClipRows {
   readonly devices: readonly Device[]
   readonly releases: readonly ReleaseInfo[]
   readonly rollouts: readonly Rollout[]
+  /** The newest of each device. */
+  readonly telemetry: readonly TelemetryRecord[]
   readonly retained: ReadonlyMap<string, Uint8Array>
 }
 
@@ -41,5 +45,9 @@ export interface Store {
   statuses(device: string, limit: number): Promise<readonly StatusRecord[]>
   /** Newest first by life and seq. */
   evidences(device: string, limit: number): Promise<readonly EvidenceRecord[]>
+  /** In a transaction of its own: when it fails, these records are lost and the store is as good as before. */
+  keepTelemetry(records: readonly TelemetryRecord[]): Promise<void>
+  /** Newest first, those with a number below `before`. */
+  telemetry(device: string, before: number, limit: number): Promise<readonly TelemetryRecord[]>
   close(): Promise<void>
 }

@@ -80,6 +80,8 @@ class RealPlayer {
   #bootId: string | null = null
   /** Boots and cuts when the agent of this boot had found its place. */
   #since = ''
+  /** This boot has its verdict, and the record is what follows from it. */
+  #settled = false
   #onTrial = false
   #wishes = 0
   #failed: unknown = null
@@ -165,6 +167,7 @@ class RealPlayer {
   async #atRest(): Promise<boolean> {
     const slot = this.#scene.board.boots.at(-1)?.slot
     if (slot === undefined || this.#bootId === null || this.#since !== this.#story()) return false
+    if (!this.#settled) return false
     const device = await this.#scene.device()
     if (device.state !== 'IDLE' || device.bootId !== this.#bootId || !this.#closed(device)) return false
     const record = recordIn(await this.#scene.board.recordParts())
@@ -187,8 +190,10 @@ class RealPlayer {
     if (event.event === 'standing') {
       this.#bootId = typeof event['boot'] === 'string' ? event['boot'] : null
       this.#since = this.#story()
+      this.#settled = false
       this.#onTrial = event['standing'] === 'trial'
     }
+    if (event.event === 'settled') this.#settled = true
     for (const order of this.#orders) {
       if (order.slot !== undefined && this.#scene.board.boots.at(-1)?.slot !== order.slot) continue
       if (!Object.entries(order.logged).every(([key, value]) => event[key] === value)) continue

@@ -1,7 +1,6 @@
 /**
  * All checkers, in the order of the invariants: where one happening breaks several, the first is named. I15
- * (clips: index and files agree, budget, digests) is not here, since there is no clip cache yet; I14 and I16
- * cover what exists so far and say what is missing.
+ * (clips: index and files agree, budget, bytes) is that of the clip cache's own sweep (../clips/i15.ts).
  */
 import type { AnyChecker } from './checker.ts'
 import { someSlotBoots } from './i01-some-slot-boots.ts'

@@ -13,27 +13,32 @@ const exhaustiveMax = 10
 const randomSubsets = 32
 
 /** A crash point: the world before an operation, and after its effect unless it failed. */
-export interface CrashPoint {
+export interface CrashPoint<Image extends Cuttable = SceneImage> {
   readonly number: number
   readonly name: string
   readonly phase: string
   readonly atMs: number
-  readonly before: SceneImage
-  readonly after: SceneImage | null
+  readonly before: Image
+  readonly after: Image | null
 }
 
-export interface CrashState {
+/** What a loss of power leaves, and what of it is left to fate. */
+export interface Cuttable {
+  readonly pending: readonly Pending[]
+}
+
+export interface CrashState<Image extends Cuttable = SceneImage> {
   readonly way: Way
   /** Counts the states of one way at one point. */
   readonly index: number
-  readonly image: SceneImage
+  readonly image: Image
   readonly fates: readonly Fate[]
 }
 
-export function crashStates(point: CrashPoint): readonly CrashState[] {
+export function crashStates<Image extends Cuttable>(point: CrashPoint<Image>): readonly CrashState<Image>[] {
   const { before, after, number } = point
-  const states: CrashState[] = []
-  const add = (way: Way, image: SceneImage, lists: readonly (readonly Fate[])[]): void => {
+  const states: CrashState<Image>[] = []
+  const add = (way: Way, image: Image, lists: readonly (readonly Fate[])[]): void => {
     for (const [index, fates] of lists.entries()) states.push({ way, index, image, fates })
   }
   add('before', before, [uniform(before.pending, 'lost'), uniform(before.pending, 'kept')])
@@ -53,7 +58,7 @@ function uniform(pending: readonly Pending[], fate: Fate): Fate[] {
  * Inside a write: a part of it, with all that was pending before lost, or kept. Inside a flush: some of what
  * was pending, the last of it torn.
  */
-function tornLists({ before, after }: CrashPoint): readonly (readonly Fate[])[] {
+function tornLists({ before, after }: CrashPoint<Cuttable>): readonly (readonly Fate[])[] {
   if (after === null || after.pending.length <= before.pending.length) return []
   const last = after.pending.at(-1)
   if (last?.tearable !== true) return []

@@ -10,9 +10,9 @@ import type { SweepResult } from './result.ts'
 export function merged(
   parts: readonly SweepPart[],
   about: {
-    readonly scenario: Scenario
+    readonly scenario: Pick<Scenario, 'name' | 'about'>
     readonly depth: 1 | 2
-    readonly stage: StageOptions
+    readonly stage: Pick<StageOptions, 'seed' | 'sectorBytes'>
     readonly seconds: number
   },
 ): SweepResult {

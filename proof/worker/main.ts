@@ -5,10 +5,11 @@ import { parentPort } from 'node:worker_threads'
 import { present } from '../../core/assert.ts'
 import { orThrow } from '../../core/errors.ts'
 import { rememberingParts, sweepParts } from '../adapters/parts.ts'
+import { sweepClips } from '../clips/sweep.ts'
 import { readScenario } from '../scenario.ts'
 import { makeStage, type StageOptions } from '../stage.ts'
 import { swarm } from '../swarm/swarm.ts'
-import { sweepPart } from '../sweep/explore.ts'
+import { type SweepPart, sweepPart } from '../sweep/explore.ts'
 import { scenarioFor } from '../tryboot-scenarios.ts'
 
 export type Job =
@@ -17,6 +18,12 @@ export type Job =
       /** JSON of the scenario. */
       readonly scenario: string
       readonly stage: StageOptions
+      readonly depth: 1 | 2
+      readonly part: number
+      readonly parts: number
+    }
+  | {
+      readonly kind: 'clips'
       readonly depth: 1 | 2
       readonly part: number
       readonly parts: number
@@ -35,12 +42,14 @@ port.on('message', async (job: Job) => answer({ kind: 'done', result: await work
 
 async function work(job: Job): Promise<unknown> {
   if (job.kind === 'swarm') return swarm(job.seeds, rememberingParts, tick)
+  if (job.kind === 'clips') return sendable(await sweepClips(job, tick))
   const scenario = scenarioFor(orThrow(readScenario(job.scenario, 'scenario')), job.stage.loader)
   const stage = await makeStage(scenario, job.stage, sweepParts)
   const { depth, part, parts } = job
-  const { operations, planned, fired, kills, violations, images } = await sweepPart(
-    { scenario, stage, depth, part, parts },
-    tick,
-  )
+  return sendable(await sweepPart({ scenario, stage, depth, part, parts }, tick))
+}
+
+/** Without its methods, for another thread. */
+function sendable({ operations, planned, fired, kills, violations, images }: SweepPart): SweepPart {
   return { operations, planned, fired, kills, violations, images: [...images] }
 }

@@ -1,6 +1,6 @@
 /**
  * Two good updates in a row without any fault: into the empty slot, then over the former system, which is
- * barred by it. A program of its own, so that a planted bug can be in force in it; `fault-free.ts tryboot` plays them on
+ * barred by it; and a clip that is stored. A program of its own, so that a planted bug can be in force in it; `fault-free.ts tryboot` plays them on
  * a board which is started by tryboot.
  * Promise: status 0 only when both were installed whole, tried once, committed and reported once as done;
  * else 1, and what differs is printed.
@@ -11,6 +11,7 @@ import { readStamp } from '../../core/boot-partition.ts'
 import { sealOffset } from '../../images/release/slot-layout.ts'
 import { realParts } from '../../proof/adapters/parts.ts'
 import type { SimBoard } from '../../proof/board-facts.ts'
+import { rehearseClips } from '../../proof/clips/play.ts'
 import { type MadeRelease, publisher } from '../../proof/publisher.ts'
 import { createWorld, type World } from '../../proof/world.ts'
 
@@ -86,6 +87,12 @@ async function faultFree(): Promise<readonly string[]> {
   return differences
 }
 
-const differences = await faultFree()
+/** A clip is stored and served, and there after a restart. @returns what differs */
+async function clipFree(): Promise<readonly string[]> {
+  const { uncut } = await rehearseClips(undefined, ['insert last B'])
+  return uncut.violation === null ? [] : [uncut.violation.what]
+}
+
+const differences = [...(await faultFree()), ...(await clipFree())]
 for (const line of differences) process.stderr.write(`${line}\n`)
 if (differences.length > 0) process.exitCode = 1

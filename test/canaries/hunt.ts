@@ -1,11 +1,12 @@
 /**
  * Looks for a planted bug as the everyday run does: every story once, then small sweeps of some, then seeds, then the
- * same on a board which is started by tryboot (first, for bugs of that), until an invariant by name does not hold. Without a plant it must find nothing in all of them.
+ * same on a board which is started by tryboot, then the story of clips (these first, for bugs of theirs), until an invariant by name does not hold. Without a plant it must find nothing in all of them.
  * Prints one line of JSON; `node --import ./test/canaries/plant.ts test/canaries/hunt.ts [all]`.
  * Leaves to others: which plant (EVERBOOT_PLANT), what to make of the answer.
  */
 import { rememberingParts, sweepParts } from '../../proof/adapters/parts.ts'
 import { openScenario, scenarioNames } from '../../proof/adapters/scenario-files.ts'
+import { sweepClips } from '../../proof/clips/sweep.ts'
 import { makeStage } from '../../proof/stage.ts'
 import { playSeed, swarmStages } from '../../proof/swarm/swarm.ts'
 import { sweepPart } from '../../proof/sweep/explore.ts'
@@ -20,6 +21,7 @@ import {
   trybootStories,
   trybootSweep,
 } from './hunted.ts'
+import { filesOf } from './plants/planted.ts'
 import { plantNamed } from './plants.ts'
 
 async function inRehearsals(counts: { rehearsals: number }): Promise<Hunted['caught']> {
@@ -98,13 +100,29 @@ async function onTryboot(counts: { rehearsals: number; states: number }): Promis
   return { invariant: found.invariant, what: found.what, replay }
 }
 
+async function onClips(counts: { states: number }): Promise<Hunted['caught']> {
+  const found = await sweepClips({ depth: 1, part: 0, parts: 1, untilFirst: true }, () => {})
+  counts.states += found.fired
+  const first = found.violations.find((it) => named(it.invariant))
+  if (first === undefined) return null
+  return { invariant: first.invariant, what: first.what, replay: first.replay }
+}
+
+/** A bug of a part shows in that part's own story: no need to play all others before it. */
+async function hunted(): Promise<Hunted['caught']> {
+  const plant = process.env['EVERBOOT_PLANT'] ?? ''
+  const known = plant === '' ? null : plantNamed(plant)
+  if (known?.from === 'tryboot') return onTryboot(counts)
+  if (known !== null && filesOf(known).every((it) => it.startsWith('device/clips/'))) return onClips(counts)
+  return (
+    (await inRehearsals(counts)) ??
+    (await inStories(counts)) ??
+    (await inSeeds(counts)) ??
+    (await onTryboot(counts)) ??
+    (await onClips(counts))
+  )
+}
+
 const counts = { rehearsals: 0, states: 0, seeds: 0 }
-const plant = process.env['EVERBOOT_PLANT'] ?? ''
-const caught =
-  plant !== '' && plantNamed(plant).from === 'tryboot'
-    ? await onTryboot(counts)
-    : ((await inRehearsals(counts)) ??
-      (await inStories(counts)) ??
-      (await inSeeds(counts)) ??
-      (await onTryboot(counts)))
+const caught = await hunted()
 process.stdout.write(`${JSON.stringify({ caught, ...counts } satisfies Hunted)}\n`)

@@ -2,6 +2,7 @@
  * All planted bugs, the lists of names that they must cover, and what is not planted yet.
  * Leaves to others: the bugs (plants/), planting one (plant.ts), catching it (the everyday run of the proof).
  */
+import { clipPlants } from './plants/clips.ts'
 import { downloadPlants } from './plants/download.ts'
 import { floorPlants } from './plants/floor.ts'
 import { foundPlants } from './plants/found.ts'
@@ -23,6 +24,7 @@ export const plants: readonly Plant[] = [
   ...hubPlants,
   ...foundPlants,
   ...trybootPlants,
+  ...clipPlants,
 ]
 
 /** @throws Error when there is no planted bug of this name */
@@ -79,6 +81,8 @@ export const listed: Readonly<Record<Plant['from'], readonly string[]>> = {
     'hash trees are not re-read',
     'believe a spare whose flush failed',
     'a read that fails once counts as damage',
+    'believe an index that no sync has reached',
+    'a file goes before the index has forgotten it',
   ],
   tryboot: [
     'autoboot written before the record',
@@ -91,6 +95,4 @@ export const listed: Readonly<Record<Plant['from'], readonly string[]>> = {
 /** Listed, but there is no code yet that could have the bug; name and reason. */
 export const notYet: Readonly<Record<string, string>> = {
   "delta encrypted under the full blob's key": 'releases have no delta blobs',
-  'evict without removing the file': 'devices have no clip cache',
-  'two clips share a file and the first invalidation deletes it': 'devices have no clip cache',
 }

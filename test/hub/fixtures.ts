@@ -3,6 +3,8 @@
  */
 import type { Digest } from '../../core/units.ts'
 import type { Presence, Status } from '../../core/wire/messages.ts'
+import type { ClipStats } from '../../core/wire/skills.ts'
+import type { Publication } from '../../hub/clips/model.ts'
 import type { HubMessage, HubState, ReleaseInfo, Step } from '../../hub/core/model.ts'
 import { emptyHub, reduce } from '../../hub/core/reduce.ts'
 
@@ -95,3 +97,49 @@ export const saying = (device: string, status: Status, atMs = 5): HubMessage => 
   status,
   atMs,
 })
+
+/** An announcement as the core takes it; each clip has 5 bytes. */
+export function publication(
+  id: string,
+  seq: number,
+  clips: readonly (readonly [string, Digest])[] | null,
+  list: Digest = digestOf('f'),
+): Publication {
+  return {
+    announcement: {
+      _type: 'everboot-skill',
+      format: 1,
+      id,
+      seq,
+      version: `v${seq}`,
+      list: clips === null ? null : { bytes: 9, sha256: list },
+    },
+    envelope: Buffer.from(`signed ${id} ${seq} ${JSON.stringify(clips)}`),
+    clips: (clips ?? []).map(([clip, sha256]) => ({ id: clip, sha256, bytes: 5 })),
+  }
+}
+
+export function clipStats(over: Partial<ClipStats> = {}): ClipStats {
+  return {
+    sizeBytes: 0,
+    maxBytes: 1,
+    items: 0,
+    maxItems: 1,
+    contents: 0,
+    hits: 0,
+    misses: 0,
+    hitRate: 0,
+    evictions: 0,
+    expirations: 0,
+    dedupRatio: 1,
+    bytesSaved: 0,
+    fetchSaved: 0,
+    fetchedBytes: 0,
+    damaged: 0,
+    memoryBytes: 0,
+    memoryHits: 0,
+    pinnedBytes: 0,
+    skills: [],
+    ...over,
+  }
+}

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { LogEvent } from '../../core/ports.ts'
 import { systemClock, systemEntropy } from '../../hub/adapters/system.ts'
+import type { Bucket } from '../../hub/clips/bucket.ts'
 import { type ClientFile, decodeClientFile } from '../../hub/config.ts'
 import { type RunningHub, startHub } from '../../hub/main.ts'
 import { newKeys, type PublisherKeys } from './releases.ts'
@@ -45,6 +46,7 @@ export async function localHub(
   home: HubHome,
   ports = { mqtt: 0, http: 0 },
   insecure = false,
+  bucket?: Bucket,
 ): Promise<LocalHub> {
   const events: LogEvent[] = []
   const hub = await startHub(
@@ -55,6 +57,7 @@ export async function localHub(
       mqttPort: ports.mqtt,
       httpPort: ports.http,
       insecure,
+      ...(bucket === undefined ? {} : { bucket }),
     },
     { clock: systemClock, entropy: systemEntropy, events: { emit: (it) => void events.push(it) } },
   )
@@ -77,12 +80,16 @@ const compileCache = {
 }
 
 /** `everboot hub serve` as a process of its own; resolves when it is ready. */
-export async function spawnHub(home: HubHome, ports = { mqtt: 0, http: 0 }): Promise<HubProcess> {
+export async function spawnHub(
+  home: HubHome,
+  ports = { mqtt: 0, http: 0 },
+  more: { readonly args?: readonly string[]; readonly environment?: Record<string, string> } = {},
+): Promise<HubProcess> {
   const args = ['hub', 'serve', '--json', '--quiet', '--data', home.data, '--trust', home.trust]
-  args.push('--mqtt-port', String(ports.mqtt), '--http-port', String(ports.http))
+  args.push('--mqtt-port', String(ports.mqtt), '--http-port', String(ports.http), ...(more.args ?? []))
   const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...compileCache },
+    env: { ...process.env, ...compileCache, ...more.environment },
   })
   const errors: string[] = []
   child.stderr.on('data', (it) => errors.push(String(it)))

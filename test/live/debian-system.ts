@@ -108,15 +108,40 @@ export interface RunningSystem {
   /** `systemctl show` of a unit's property. */
   property(unit: string, name: string): Promise<string>
   console(): string
+  /** Resolves when nothing of it runs any more: status 0 when it switched itself off, `rebooted` when it rebooted. */
+  readonly ended: Promise<number | null>
   /** Switches it off as a power button would, or as a power cut. */
   stop(how?: 'orderly' | 'at once'): Promise<void>
 }
 
-/** Boots it. @param options of systemd-nspawn; @param init what pid 1 is, when not systemd at once */
+/** Status of systemd-nspawn --keep-unit when the system inside asked for a reboot. */
+export const rebooted = 133
+
+/** Boots it and waits until its services are started. @param options, @param init as of `startSystem` */
 export async function bootSystem(
   root: string,
   options: readonly string[] = [],
   init: readonly string[] = ['/sbin/init'],
+): Promise<RunningSystem> {
+  const system = await startSystem(root, options, init)
+  for (let tries = 0; ; tries += 1) {
+    const state = await system
+      .run('systemctl', 'is-system-running')
+      .catch((caught) => String(caught.stdout).trim())
+    if (['running', 'degraded'].includes(state)) return system
+    if (tries > 150) {
+      await system.stop('at once')
+      throw new Error(`the system is ${state}: ${system.console()}`)
+    }
+    await sleep(200)
+  }
+}
+
+/** Boots it; its pid 1 runs. @param options of systemd-nspawn; @param init what pid 1 is, when not systemd at once */
+export async function startSystem(
+  root: string,
+  options: readonly string[],
+  init: readonly string[],
 ): Promise<RunningSystem> {
   const args = [
     '-D',
@@ -135,7 +160,7 @@ export async function bootSystem(
       console += part
     })
   }
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   const leader = await leaderOf(child, () => console).catch((caught: unknown) => {
     child.kill('SIGKILL')
     throw caught
@@ -145,23 +170,15 @@ export async function bootSystem(
     const { stdout } = await promisify(execFile)('nsenter', inside, { encoding: 'utf8', timeout: 60_000 })
     return stdout.trim()
   }
-  for (let tries = 0; ; tries += 1) {
-    const state = await run('systemctl', 'is-system-running').catch((caught) => String(caught.stdout).trim())
-    if (['running', 'degraded'].includes(state)) break
-    if (tries > 150) {
-      tool('kill', '-s', 'KILL', leader)
-      throw new Error(`the system is ${state}: ${console}`)
-    }
-    await sleep(200)
-  }
   return {
     run,
+    ended,
     property: (unit, name) => run('systemctl', 'show', '--value', '-p', name, unit),
     console: () => console,
     async stop(how = 'orderly') {
-      // SIGRTMIN+4 of systemd: power off; its pid 1 gone, all of it is gone.
-      if (how === 'orderly') tool('kill', '-s', 'RTMIN+4', leader)
-      else tool('kill', '-s', 'KILL', leader)
+      // SIGRTMIN+4 of systemd: power off; its pid 1 gone, all of it is gone. It may have ended by itself.
+      const signal = how === 'orderly' ? 'RTMIN+4' : 'KILL'
+      if (readOr(`/proc/${leader}/status`) !== '') tool('sh', '-c', `kill -s ${signal} ${leader} || true`)
       await Promise.race([ended, sleep(20_000).then(() => void child.kill('SIGKILL'))])
       await ended
     },

@@ -31,10 +31,11 @@ const pureModules = new Set([
   'node:zlib',
 ])
 const corePackages = new Set(['node:crypto', 'node:zlib', 'node:util', 'valibot'])
-const purePackages = /^(valibot|fflate|@tufjs\/canonical-json|@noble\/[a-z]+\/.*)$/
+/** Of music-metadata only what reads from memory: `impureNames` has the rest. */
+const purePackages = /^(valibot|fflate|music-metadata|@tufjs\/canonical-json|@noble\/[a-z]+\/.*)$/
 /** Names of pure modules that bring in chance or the thread pool. */
 const impureNames =
-  /^(random|generate|getRandom|webcrypto|subtle|create(Gzip|Gunzip|Zstd|Brotli|Inflate|Deflate|Unzip))/
+  /^(random|generate|getRandom|webcrypto|subtle|create(Gzip|Gunzip|Zstd|Brotli|Inflate|Deflate|Unzip)|parse(File|Stream|Blob|WebStream))/
 
 /** Parts import downwards only, and nothing of the house imports tests, benches or the demo. */
 export function importDirection(files: readonly Source[]): readonly string[] {

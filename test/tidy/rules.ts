@@ -93,6 +93,8 @@ const purity: Readonly<Record<string, Rule>> = {
       { 'device/agent.ts': "import { readFile } from 'node:fs/promises'" },
       { 'hub/http/api.ts': "import { connect } from 'node:net'" },
       { 'hub/http/api.ts': "import mqtt from 'mqtt'" },
+      { 'audio/headers.ts': "import { parseFile } from 'music-metadata'" },
+      { 'device/clips/clip-cache.ts': "import { readFile } from 'node:fs/promises'" },
       { 'hub/fleet/tokens.ts': "import { randomBytes } from 'node:crypto'" },
       { 'images/release/writer.ts': "import { zstdCompress, createGzip } from 'node:zlib'" },
       { 'device/agent.ts': "import { systemClock } from './adapters/clock.ts'" },
@@ -101,6 +103,7 @@ const purity: Readonly<Record<string, Rule>> = {
     keeps: {
       'device/adapters/clock.ts': "import { readFile } from 'node:fs/promises'",
       'device/main.ts': "import { runAgent } from './adapters/run-agent.ts'",
+      'audio/headers.ts': "import { parseBuffer } from 'music-metadata'",
       'hub/http/api.ts': "import type { FastifyInstance } from 'fastify'",
       'images/release/writer.ts': "import { createHash } from 'node:crypto'\nimport * as v from 'valibot'",
     },

@@ -21,7 +21,7 @@ export function readTree(directory: string = root): readonly Source[] {
 /** What ships: the product without its tests, benches and demo. */
 export function isProduct(path: string): boolean {
   return (
-    /^(core|keys|images|device|hub|bootloader-sim|console|doctor|proof|bin)\//.test(path) ||
+    /^(core|keys|images|audio|device|hub|bootloader-sim|console|doctor|proof|bin)\//.test(path) ||
     path === 'everboot.ts'
   )
 }
@@ -32,7 +32,7 @@ export function isCode(path: string): boolean {
 
 /** Where a file may touch the world: adapters, command line, composition root, programs inside an image. */
 export function mayDoIo(path: string): boolean {
-  return /(^|\/)(adapters|cli|files)\/|(^|\/)(cli[^/]*|main)\.ts$|^(everboot\.ts$|bin\/)/.test(path)
+  return /(^|\/)(adapters|cli|files)\/|(^|\/)(cli(-[^/]+)?|main)\.ts$|^(everboot\.ts$|bin\/)/.test(path)
 }
 
 function* files(directory: string, below: string): Generator<string> {

@@ -13,7 +13,7 @@ import type { Fault } from '../../../core/errors.ts'
 import { hubLimits } from '../../../core/limits.ts'
 import type { Events, LinkMessage } from '../../../core/ports.ts'
 import type { Result } from '../../../core/result.ts'
-import { type DeviceTopic, parseDeviceTopic } from '../../../core/wire/topics.ts'
+import { allSkills, type DeviceTopic, parseDeviceTopic, parseSkillTopic } from '../../../core/wire/topics.ts'
 import { listen, trackConnections } from '../../adapters/listen.ts'
 import type { Outlet } from '../../core/core.ts'
 import type { Answer } from '../../core/model.ts'
@@ -101,7 +101,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const outlet: Outlet = {
     async publish(message) {
       if (message.retain) await persistence.keep(message.topic, message.payload)
-      deliver(aedes, message)
+      if (parseSkillTopic(message.topic) === null) deliver(aedes, message)
+      else await deliverToAll(aedes, message)
     },
     cut: (deviceId) => clientOf(aedes, deviceId)?.close(),
   }
@@ -187,7 +188,27 @@ function drop(packet: Packet, done: (error: null) => void): void {
 function deliver(aedes: Aedes, message: LinkMessage): void {
   const deviceId = parseDeviceTopic(message.topic)?.deviceId
   const client = deviceId === undefined ? undefined : clientOf(aedes, deviceId)
-  if (client === undefined || client.subscriptions[message.topic] === undefined) return
+  if (client !== undefined && client.subscriptions[message.topic] !== undefined) hand(client, message)
+}
+
+/**
+ * To everybody who listens for skills, some at a time, so that a large fleet holds up nothing else. Who connects
+ * meanwhile hears it by subscribing.
+ */
+async function deliverToAll(aedes: Aedes, message: LinkMessage): Promise<void> {
+  const ids = Object.keys(clientsOf(aedes))
+  for (let at = 0; at < ids.length; at += hubLimits.deliveriesAtOnce) {
+    if (at > 0) await new Promise((resolve) => setImmediate(resolve))
+    for (const id of ids.slice(at, at + hubLimits.deliveriesAtOnce)) {
+      const client = clientOf(aedes, id)
+      const filters = client?.subscriptions ?? {}
+      const listens = filters[allSkills] !== undefined || filters[message.topic] !== undefined
+      if (client !== undefined && listens) hand(client, message)
+    }
+  }
+}
+
+function hand(client: LiveClient, message: LinkMessage): void {
   const { conn } = client
   if (conn instanceof MeteredSocket && conn.backlogBytes > hubLimits.clientBacklogBytesMax) {
     conn.destroy(new Error('the client does not read'))
@@ -204,9 +225,13 @@ interface LiveClient extends Client {
 }
 
 function clientOf(aedes: Aedes, deviceId: string): LiveClient | undefined {
+  return clientsOf(aedes)[deviceId]
+}
+
+function clientsOf(aedes: Aedes): Readonly<Record<string, LiveClient>> {
   // Not in the published types either; a map without prototype.
   const { clients } = aedes as unknown as { readonly clients: Readonly<Record<string, LiveClient>> }
-  return clients[deviceId]
+  return clients
 }
 
 function serverFor(tls: BrokerOptions['tls'], accept: (socket: Socket) => void): Server {

@@ -47,7 +47,7 @@ async function pump(
     const { bytesRead } = await file.read(buffer, 0, Math.min(step, endExclusive - offset), offset)
     if (bytesRead === 0) throw new RangeError(`the file ends at byte ${offset}`)
     await sent
-    sent = write(response, buffer.subarray(0, bytesRead)).then(() => {
+    sent = writeAll(response, buffer.subarray(0, bytesRead)).then(() => {
       tally.sent += bytesRead
     })
     // Whoever waits for it sees its failure; until then it is nobody's.
@@ -59,7 +59,7 @@ async function pump(
 }
 
 /** Resolves when the system has taken the bytes, so that the buffer may be filled again. */
-function write(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+export function writeAll(response: ServerResponse, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const closed = (): void => reject(new Error('the peer is gone'))
     if (response.closed || response.destroyed) return closed()

@@ -2,7 +2,7 @@
  * The HTTP server of the hub: fastify with TLS, deadlines, tokens and one form of error.
  * Promise: a request is refused before its body is read when its token is not good; headers, idle connections
  * and bodies have limits; every failure has the body of ../answers.ts.
- * Leaves to others: the resources (../routes, blobs.ts).
+ * Leaves to others: the resources (../routes, blobs.ts, clips.ts).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
@@ -14,10 +14,14 @@ import { listen, peerOf, trackConnections } from '../../adapters/listen.ts'
 import type { BlobFiles } from '../../store/adapters/blob-files.ts'
 import { faultOfAnswer, httpStatusOf } from '../answers.ts'
 import { type ApiPorts, mayCall } from '../api.ts'
+import { clipFigureRoutes } from '../routes/clip-figures.ts'
 import { deviceRoutes } from '../routes/devices.ts'
+import { ownClipRoutes } from '../routes/own-clips.ts'
 import { releaseRoutes } from '../routes/releases.ts'
 import { rolloutRoutes } from '../routes/rollouts.ts'
+import { skillRoutes } from '../routes/skills.ts'
 import { blobRoutes } from './blobs.ts'
+import { clipRoutes } from './clips.ts'
 
 export interface HttpOptions {
   readonly host: string
@@ -40,7 +44,11 @@ export async function startHttp(options: HttpOptions, ports: ApiPorts): Promise<
   releaseRoutes(app, ports)
   deviceRoutes(app, ports)
   rolloutRoutes(app, ports)
+  skillRoutes(app, ports)
+  ownClipRoutes(app, ports)
+  clipFigureRoutes(app, ports)
   blobRoutes(app, ports.core, options.files, options.events)
+  await clipRoutes(app, ports, options.events)
   await app.ready()
   const server = app.server as Server
   server.maxConnections = hubLimits.connectionsMax
@@ -130,6 +138,12 @@ function refuseRaw(socket: Socket): void {
 }
 
 function overview({ core, counters }: ApiPorts) {
-  const { devices, releases, rollouts } = core.state()
-  return { devices: devices.size, releases: releases.size, rollouts: rollouts.size, broker: counters() }
+  const { devices, releases, rollouts, clips } = core.state()
+  return {
+    devices: devices.size,
+    releases: releases.size,
+    rollouts: rollouts.size,
+    skills: clips.skills.size,
+    broker: counters(),
+  }
 }

@@ -5,11 +5,14 @@
  */
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { raise } from '../../../core/errors.ts'
+import type { Digest } from '../../../core/units.ts'
+import type { Content, OwnClip } from '../../clips/model.ts'
+import type { TelemetryRecord } from '../../telemetry/telemetry.ts'
 import type { Store } from '../port.ts'
 
 type Row = Record<string, SQLOutputValue>
 
-export function queries(database: DatabaseSync): Omit<Store, 'commit' | 'close'> {
+export function queries(database: DatabaseSync): Omit<Store, 'commit' | 'keepTelemetry' | 'close'> {
   const all = (text: string, ...values: (string | number)[]): Row[] => database.prepare(text).all(...values)
   const bodies = <T>(text: string, ...values: (string | number)[]): T[] =>
     all(text, ...values).map((row) => document<T>(row))
@@ -18,6 +21,10 @@ export function queries(database: DatabaseSync): Omit<Store, 'commit' | 'close'>
       devices: bodies('SELECT body FROM devices'),
       releases: bodies('SELECT body FROM releases'),
       rollouts: bodies('SELECT body FROM rollouts'),
+      skills: bodies('SELECT body FROM skills'),
+      contents: all('SELECT * FROM contents').map(contentOf),
+      ownClips: all('SELECT * FROM own_clips').map(ownClipOf),
+      telemetry: all('SELECT * FROM telemetry_newest').map(telemetryOf),
       retained: new Map(
         all('SELECT topic, payload FROM retained').map((it) => [
           String(it['topic']),
@@ -70,6 +77,40 @@ export function queries(database: DatabaseSync): Omit<Store, 'commit' | 'close'>
           evidence: document(row),
         }),
       ),
+    telemetry: async (device, before, limit) =>
+      all(
+        'SELECT * FROM telemetry WHERE device = ? AND number < ? ORDER BY number DESC LIMIT ?',
+        device,
+        before,
+        limit,
+      ).map(telemetryOf),
+  }
+}
+
+function contentOf(row: Row): Content {
+  return {
+    sha256: String(row['sha256']) as Digest,
+    bytes: Number(row['bytes']),
+    state: row['state'] as Content['state'],
+    atMs: Number(row['at']),
+  }
+}
+
+function ownClipOf(row: Row): OwnClip {
+  return {
+    device: String(row['device']),
+    clip: String(row['clip']),
+    sha256: String(row['sha256']) as Digest,
+    bytes: Number(row['bytes']),
+  }
+}
+
+function telemetryOf(row: Row): TelemetryRecord {
+  return {
+    device: String(row['device']),
+    number: Number(row['number']),
+    atMs: Number(row['at']),
+    telemetry: document(row),
   }
 }
 

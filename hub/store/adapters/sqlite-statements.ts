@@ -7,11 +7,14 @@ import type { DatabaseSync } from 'node:sqlite'
 import { unreachable } from '../../../core/assert.ts'
 import { hubLimits } from '../../../core/limits.ts'
 import type { Write } from '../../core/model.ts'
+import type { TelemetryRecord } from '../../telemetry/telemetry.ts'
 import { splitStatus } from '../rows.ts'
+import { clipStatements, telemetryStatements } from './sqlite-clip-statements.ts'
 
+/** To be called inside a transaction. */
 export interface Statements {
-  /** To be called inside a transaction. */
   apply(write: Write): void
+  keepTelemetry(record: TelemetryRecord): void
 }
 
 export function prepare(database: DatabaseSync): Statements {
@@ -43,6 +46,7 @@ export function prepare(database: DatabaseSync): Statements {
     'INSERT INTO retained VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET payload = excluded.payload',
   )
   const removeRetained = sql('DELETE FROM retained WHERE topic = ?')
+  const clips = clipStatements(database)
 
   const takeStatus = (it: Extract<Write, { kind: 'add-status' }>): void => {
     const { device, life, atMs } = it
@@ -79,10 +83,17 @@ export function prepare(database: DatabaseSync): Statements {
         case 'retain':
           if (write.payload === null) return void removeRetained.run(write.topic)
           return void putRetained.run(write.topic, write.payload)
+        case 'put-content':
+        case 'remove-content':
+        case 'put-own-clip':
+        case 'remove-own-clip':
+        case 'put-skill':
+          return clips(write)
         default:
           return unreachable(write)
       }
     },
+    keepTelemetry: telemetryStatements(database),
   }
 }
 

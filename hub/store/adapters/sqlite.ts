@@ -10,8 +10,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { EverbootError, type Fault, fault, raise } from '../../../core/errors.ts'
 import { hubLimits } from '../../../core/limits.ts'
 import type { Write } from '../../core/model.ts'
+import type { TelemetryRecord } from '../../telemetry/telemetry.ts'
 import type { Store } from '../port.ts'
-import { schema, schemaVersion } from '../schema.ts'
+import { schemaSteps, schemaVersion } from '../schema.ts'
 import { queries } from './sqlite-queries.ts'
 import { prepare, type Statements } from './sqlite-statements.ts'
 
@@ -57,6 +58,10 @@ export function openSqliteStore(directory: string): Store {
         if (waiting.length === 0) setImmediate(flush)
         waiting.push({ writes, resolve, reject })
       }),
+    async keepTelemetry(records) {
+      if (broken !== null) throw new EverbootError(broken)
+      keepTelemetry(database, statements, records)
+    },
     async close() {
       if (waiting.length > 0) flush()
       broken ??= fault('EB-DATABASE', 'the database is closed')
@@ -87,12 +92,13 @@ function openDatabase(path: string, lock: DatabaseSync): DatabaseSync {
     database = new DatabaseSync(path, { timeout: hubLimits.busyMs })
     database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON')
     const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
-    if (version === 0) database.exec(`BEGIN; ${schema}; PRAGMA user_version=${schemaVersion}; COMMIT`)
-    else if (version !== schemaVersion) {
+    if (version > schemaVersion) {
       raise('EB-DATABASE', `${path} has version ${version}, this hub reads ${schemaVersion}`, {
         todo: 'start the hub version that made it',
       })
     }
+    const steps = schemaSteps.slice(version).join('')
+    if (steps !== '') database.exec(`BEGIN; ${steps} PRAGMA user_version=${schemaVersion}; COMMIT`)
     return database
   } catch (caught) {
     database?.close()
@@ -107,11 +113,32 @@ function transaction(database: DatabaseSync, statements: Statements, writes: rea
   if (writes.length === 0) return
   const last = new Map<string, Write>()
   for (const it of writes) if (it.kind === 'put-device') last.set(it.device.id, it)
-  database.exec('BEGIN IMMEDIATE')
-  try {
+  allOrNothing(database, () => {
     for (const it of writes) {
       if (it.kind !== 'put-device' || last.get(it.device.id) === it) statements.apply(it)
     }
+  })
+}
+
+/** What fails here is rolled back: whatever was committed stands, and the next commit may succeed. */
+function keepTelemetry(
+  database: DatabaseSync,
+  statements: Statements,
+  records: readonly TelemetryRecord[],
+): void {
+  try {
+    allOrNothing(database, () => {
+      for (const it of records) statements.keepTelemetry(it)
+    })
+  } catch (caught) {
+    throw new EverbootError(faultFrom(caught, 'telemetry cannot be written'), { cause: caught })
+  }
+}
+
+function allOrNothing(database: DatabaseSync, work: () => void): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    work()
     database.exec('COMMIT')
   } catch (caught) {
     if (database.isTransaction) database.exec('ROLLBACK')

@@ -3,7 +3,7 @@
  * Promise: the one place that knows the paths of that board; the agent itself knows none.
  * Leaves to others: reading and checking it (device/config.ts), the paths of plain emulation (bootloader-sim).
  */
-import { minutes, seconds } from '../../../core/units.ts'
+import { MiB, minutes, seconds } from '../../../core/units.ts'
 
 /** What a board maker may choose. */
 export interface AgentChoices {
@@ -14,6 +14,8 @@ export interface AgentChoices {
   readonly networkDeadlineMs: number
   /** Between an unhealthy verdict or a finished install and the reboot. */
   readonly rebootDelayMs: number
+  /** With a cache of audio clips. */
+  readonly clips?: boolean
 }
 
 /** Short enough to watch, long enough for a loaded machine. */
@@ -22,6 +24,15 @@ export const simChoices: AgentChoices = {
   healthDeadlineMs: seconds(20),
   networkDeadlineMs: minutes(2),
   rebootDelayMs: seconds(1),
+}
+
+/** As much as fits beside everything else on the data partition of an emulated board. */
+const simClips = {
+  directory: '/data/everboot/clips',
+  socket: '/run/everboot/clips.sock',
+  bytes: 8 * MiB,
+  reserveBytes: MiB,
+  memoryBytes: 2 * MiB,
 }
 
 /** @returns the content of `/etc/everboot/agent.json` */
@@ -51,5 +62,6 @@ export function agentSettings(choices: AgentChoices): Record<string, unknown> {
       checks: [{ name: 'service', probe: 'unix:/run/service.sock:/health' }],
     },
     rebootDelayMs: choices.rebootDelayMs,
+    ...(choices.clips === true ? { clips: simClips } : {}),
   }
 }

@@ -36,6 +36,7 @@ const rootfs: Command = {
     },
     init: { type: 'string', value: 'normal|hang', means: 'whether init gets on with it (default normal)' },
     'no-agent': { type: 'boolean', means: 'leave the agent out' },
+    clips: { type: 'boolean', means: 'with a cache of audio clips' },
     agent: { type: 'string', value: 'FILE', means: 'a ready agent bundle instead of the own one' },
     'health-ms': {
       type: 'string',
@@ -77,6 +78,7 @@ function rootfsOptions(input: CommandInput): RootfsOptions {
     product: name(textOption(input, 'product') ?? simChoices.product, 'product'),
     service: oneOf(input, 'service', ['healthy', 'sick']),
     init: oneOf(input, 'init', ['normal', 'hang']),
+    clips: flagOption(input, 'clips'),
     agent: flagOption(input, 'no-agent') ? 'none' : file === undefined ? 'bundle' : { file },
     trust: textOption(input, 'trust') ?? null,
     agentNodeOptions,

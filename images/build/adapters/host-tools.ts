@@ -67,7 +67,17 @@ const systemPackages = {
   nsenter: 'util-linux',
 } as const
 
-const packages = { ...ownPackages, ...boardPackages, ...systemPackages } as const
+/** What makes, decodes and measures real sound for the tests of audio clips. */
+const soundPackages = {
+  'espeak-ng': 'espeak-ng',
+  sox: 'sox',
+  soxi: 'sox',
+  lame: 'lame',
+  ffmpeg: 'ffmpeg',
+  ffprobe: 'ffmpeg',
+} as const
+
+const packages = { ...ownPackages, ...boardPackages, ...systemPackages, ...soundPackages } as const
 
 export type HostTool = keyof typeof packages
 /** Tools of the emulated board, of images and their tests. */
@@ -77,6 +87,9 @@ export const boardTools = Object.keys(boardPackages) as readonly HostTool[]
 
 /** Tools that put the agent on a Debian system, for the tests. */
 export const systemTools = Object.keys(systemPackages) as readonly HostTool[]
+
+/** Tools for sound, for the tests. */
+export const soundTools = Object.keys(soundPackages) as readonly HostTool[]
 
 /** Where system tools lie besides PATH: users' PATH often lacks them. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']

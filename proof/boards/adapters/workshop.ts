@@ -100,7 +100,13 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
       async device() {
         const { reported, attempts, history } = await desk.device<DeviceDetailView>(device)
         const notices = history.flatMap((it) => it.status.notice?.code ?? [])
-        return { state: reported?.state ?? null, bootId: reported?.bootId ?? null, attempts, notices }
+        return {
+          state: reported?.state ?? null,
+          bootId: reported?.bootId ?? null,
+          // The hub tells the newest first.
+          attempts: attempts.toReversed(),
+          notices: notices.toReversed(),
+        }
       },
       clock: { nowMs: () => performance.now(), sleep: (durationMs) => sleep(durationMs) },
       say: options.say,

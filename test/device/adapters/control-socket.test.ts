@@ -14,10 +14,10 @@ import { inhibitLimits } from '../../../core/service-limits.ts'
 import {
   askAgent,
   type ControlSocket,
-  groupNumber,
   serveControl,
   watchAgent,
 } from '../../../device/adapters/control-socket.ts'
+import { groupNumber } from '../../../device/adapters/socket-file.ts'
 import type { Agent } from '../../../device/agent.ts'
 import type { LocalRequest, LocalStatus } from '../../../device/local-request.ts'
 import { codeOf, noRoot, type Workshop, workshop } from './real.ts'

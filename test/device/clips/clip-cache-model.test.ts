@@ -198,7 +198,7 @@ test.each([1, 2])(
       if (chance(400)) return { do: 'invalidateSkill', skill: `skill-${random.below(5)}` }
       return { do: 'get', clip }
     }
-    for (let at = 0; at < 2_000; at += 1) pair.step(draw(), at % 50 === 0)
+    for (let at = 0; at < 1_200; at += 1) pair.step(draw(), at % 50 === 0)
     pair.look()
   },
 )

@@ -14,49 +14,24 @@ import type {
   PutResult,
   SkillEntry,
 } from '../../../device/clips/cache-types.ts'
-
-interface ModelClip {
-  clip: string
-  skill: string
-  content: string
-  addedMs: number
-  accessedMs: number
-  accesses: number
-  expiresMs: number
-  pinned: boolean
-  /** The higher, the later. */
-  used: number
-}
-
-interface ModelContent {
-  content: string
-  bytes: number
-  used: number
-}
-
-interface ModelSkill {
-  id: string
-  hits: number
-  misses: number
-  /** When its last clip left, or it came without one. */
-  idleSince: number
-}
-
-interface State {
-  clips: ModelClip[]
-  contents: ModelContent[]
-  skills: ModelSkill[]
-  uses: number
-  hits: number
-  misses: number
-  evictions: number
-  expirations: number
-  said: string[]
-}
-
-const sum = (values: readonly number[]): number => values.reduce((all, it) => all + it, 0)
-const byUse = <T extends { used: number }>(list: readonly T[]): T[] =>
-  list.toSorted((one, other) => one.used - other.used)
+import {
+  bytesOf,
+  byUse,
+  contentBytes,
+  dropUnused,
+  entryOf,
+  hasPin,
+  inTurn,
+  itemsOf,
+  life,
+  lostPin,
+  type ModelClip,
+  type ModelSkill,
+  pinnedBytes,
+  quotaUse,
+  type State,
+  sum,
+} from './model-state.ts'
 
 export class ClipModel {
   limits: CacheLimits
@@ -88,14 +63,14 @@ export class ClipModel {
     const there = state.contents.find(({ content }) => content === it.content)
     const bytes = there?.bytes ?? it.bytes
     const pinned = it.pinned ?? old?.pinned ?? false
-    const life = this.life(it, nowMs)
-    if (!pinned && life.expiresMs <= nowMs) return 'expired'
+    const times = life(limits, it, nowMs)
+    if (!pinned && times.expiresMs <= nowMs) return 'expired'
     const wanted: ModelClip = {
       clip: id,
       skill: it.skill,
       content: it.content,
-      ...life,
-      accessedMs: Math.min(it.accessedMs ?? old?.accessedMs ?? life.addedMs, nowMs),
+      ...times,
+      accessedMs: Math.min(it.accessedMs ?? old?.accessedMs ?? times.addedMs, nowMs),
       accesses: it.accesses ?? old?.accesses ?? 0,
       pinned,
       used: 0,
@@ -137,12 +112,12 @@ export class ClipModel {
     found.accesses += 1
     state.hits += 1
     this.skill(found.skill).hits += 1
-    return this.entry(found)
+    return entryOf(this.state, found)
   }
 
   peek(id: string): Entry | null {
     const found = this.state.clips.find(({ clip }) => clip === id)
-    return found === undefined ? null : this.entry(found)
+    return found === undefined ? null : entryOf(this.state, found)
   }
 
   missed(id: string): void {
@@ -239,12 +214,12 @@ export class ClipModel {
   entries(): readonly Entry[] {
     const { state } = this
     return byUse(state.contents).flatMap(({ content }) =>
-      inTurn(state.clips.filter((it) => it.content === content)).map((it) => this.entry(it)),
+      inTurn(state.clips.filter((it) => it.content === content)).map((it) => entryOf(this.state, it)),
     )
   }
 
   clipsOf(id: string): readonly Entry[] {
-    return inTurn(this.state.clips.filter(({ skill }) => skill === id)).map((it) => this.entry(it))
+    return inTurn(this.state.clips.filter(({ skill }) => skill === id)).map((it) => entryOf(this.state, it))
   }
 
   contents(): readonly ContentEntry[] {
@@ -335,7 +310,7 @@ export class ClipModel {
     this.use(state, clip)
     if (old === undefined || old.content === wanted.content) return
     state.said.push(`left ${old.clip} ${old.skill} ${old.content} replaced`)
-    this.dropUnused(state)
+    dropUnused(state)
   }
 
   private leave(state: State, clip: ModelClip, why: Departure): void {
@@ -346,17 +321,10 @@ export class ClipModel {
     if (lostPin(state, clip)) {
       for (const it of state.contents) if (it.content === clip.content) it.used = ++state.uses
     }
-    this.dropUnused(state)
+    dropUnused(state)
     if (state.clips.every(({ skill }) => skill !== clip.skill)) {
       for (const it of state.skills) if (it.id === clip.skill) it.idleSince = ++state.uses
     }
-  }
-
-  private dropUnused(state: State): void {
-    for (const { content, bytes } of state.contents) {
-      if (state.clips.every((it) => it.content !== content)) state.said.push(`gone ${content} ${bytes}`)
-    }
-    state.contents = state.contents.filter(({ content }) => state.clips.some((it) => it.content === content))
   }
 
   private leaveAll(clips: readonly ModelClip[], why: Departure): number {
@@ -405,15 +373,6 @@ export class ClipModel {
     }
   }
 
-  private life(it: NewClip, nowMs: number): { addedMs: number; expiresMs: number } {
-    const ttlMs = it.ttlMs === undefined ? this.limits.ttlMs : (it.ttlMs ?? 0)
-    const saidAdded = it.addedMs ?? nowMs
-    const bySpan = ttlMs === 0 ? Infinity : saidAdded + ttlMs
-    const saidExpires = it.expiresMs === undefined ? bySpan : (it.expiresMs ?? Infinity)
-    const ahead = saidAdded > nowMs ? saidAdded - nowMs : 0
-    return { addedMs: saidAdded - ahead, expiresMs: saidExpires - ahead }
-  }
-
   private quota(skill: string): number {
     return this.limits.quotas.get(skill) ?? this.limits.quotaDefault
   }
@@ -438,47 +397,4 @@ export class ClipModel {
     state.skills.push(row)
     return row
   }
-
-  private entry({ used: _, expiresMs, ...rest }: ModelClip): Entry {
-    return {
-      ...rest,
-      bytes: contentBytes(this.state, rest.content),
-      expiresMs: expiresMs === Infinity ? null : expiresMs,
-    }
-  }
-}
-
-/** Not pinned ones first, each by use. */
-function inTurn(clips: readonly ModelClip[]): readonly ModelClip[] {
-  return [...byUse(clips.filter(({ pinned }) => !pinned)), ...byUse(clips.filter(({ pinned }) => pinned))]
-}
-
-function contentBytes(state: State, name: string): number {
-  return state.contents.find(({ content }) => content === name)?.bytes ?? 0
-}
-
-function hasPin(state: State, name: string): boolean {
-  return state.clips.some(({ content, pinned }) => content === name && pinned)
-}
-
-/** Whether a content has clips, but none that is pinned any more. */
-function lostPin(state: State, { content, pinned }: ModelClip): boolean {
-  return pinned && state.clips.some((it) => it.content === content) && !hasPin(state, content)
-}
-
-function bytesOf(state: State): number {
-  return sum(state.contents.map(({ bytes }) => bytes))
-}
-
-function itemsOf(state: State): number {
-  return state.clips.length
-}
-
-function quotaUse(skill: string): (state: State) => number {
-  return (state) =>
-    sum(state.clips.filter((it) => it.skill === skill).map(({ content }) => contentBytes(state, content)))
-}
-
-function pinnedBytes(state: State): number {
-  return sum(state.contents.filter(({ content }) => hasPin(state, content)).map(({ bytes }) => bytes))
 }

@@ -10,14 +10,24 @@ import { ClipModel } from './clip-model.ts'
 /** What is said, in order. */
 export interface Heard extends CacheListener {
   readonly said: string[]
+  /** Rows of the clips and contents that left, by what was said of them. */
+  readonly rows: [said: string, row: number][]
 }
 
 export function hearing(): Heard {
   const said: string[] = []
+  const rows: [string, number][] = []
   return {
     said,
-    left: (clip, skill, content, why) => said.push(`left ${clip} ${skill} ${content} ${why}`),
-    contentLeft: (content, bytes) => said.push(`gone ${content} ${bytes}`),
+    rows,
+    left: (clip, skill, content, why, row) => {
+      said.push(`left ${clip} ${skill} ${content} ${why}`)
+      rows.push([`clip ${clip}`, row])
+    },
+    contentLeft: (content, bytes, row) => {
+      said.push(`gone ${content} ${bytes}`)
+      rows.push([`content ${content}`, row])
+    },
     full: (bytes) => said.push(`full ${bytes}`),
   }
 }
@@ -39,6 +49,8 @@ export class ClipPair {
   private readonly model: ClipModel
   private readonly real: ClipCache
   private nowMs = 1_000_000
+  /** Rows of the clips and contents that were there after the last step, when that was looked at. */
+  private rows: ReadonlyMap<string, number> | null = new Map()
 
   constructor(limits: CacheLimits) {
     this.real = createClipCache(limits, this.heard)
@@ -50,7 +62,10 @@ export class ClipPair {
     const [mine, expected] = this.both(step)
     expect(mine).toEqual(expected)
     expect(this.heard.said.splice(0)).toEqual(this.model.said())
-    if (look) this.look()
+    if (look) {
+      this.look()
+      this.checkRows()
+    } else this.rows = null
   }
 
   look(): void {
@@ -138,6 +153,27 @@ export class ClipPair {
       stats.pinnedBytes > this.model.limits.pinnedBytes ||
       [...this.real.skills()].some(({ bytes, quota }) => bytes > quota)
     )
+  }
+
+  /** A row is nobody else's while its clip is there, and what leaves is named with the row that it had. */
+  private checkRows(): void {
+    const { real } = this
+    const clips = [...real.names()]
+    const contents = [...new Set(clips.map((it) => real.peek(it)?.content ?? ''))]
+    const rows = [clips.map((it) => real.row(it)), contents.map((it) => real.contentRow(it))]
+    for (const list of rows) {
+      expect(new Set(list).size).toBe(list.length)
+      for (const row of list) expect(row >= 0 && row < 1_000).toBe(true)
+    }
+    const now = new Map<string, number>()
+    for (const [at, it] of clips.entries()) now.set(`clip ${it}`, rows[0]?.[at] ?? -1)
+    for (const [at, it] of contents.entries()) now.set(`content ${it}`, rows[1]?.[at] ?? -1)
+    const left = this.heard.rows.splice(0)
+    if (this.rows !== null) {
+      for (const [name, row] of left) expect(row).toBe(this.rows.get(name))
+      for (const [name, row] of this.rows) expect(now.get(name) ?? row).toBe(row)
+    }
+    this.rows = now
   }
 
   private checkLimits(): void {

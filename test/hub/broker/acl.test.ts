@@ -26,7 +26,7 @@ describe('the access list', () => {
       .tuple(
         fc.constantFrom('eb', 'EB', '', '$SYS'),
         fc.constantFrom('1', '2', '+'),
-        fc.constantFrom('d', 'skills', '#'),
+        fc.constantFrom('d', 'skills', '#', '+'),
         fc.constantFrom('dev1', 'dev2', 'dev11', 'dev', '+', '#', ''),
         fc.constantFrom(...deviceTopics, '+', '#', ''),
       )
@@ -50,6 +50,32 @@ describe('the access list', () => {
     for (const kind of deviceTopics) {
       expect(mayPublish('dev1', packetOn(`eb/1/d/dev2/${kind}`))).toHaveProperty('refused')
       expect(maySubscribe('dev1', `eb/1/d/dev2/${kind}`)).toBe(false)
+    }
+  })
+
+  it('lets every device hear of skills, all or one, and say nothing there', () => {
+    for (const filter of ['eb/1/skills/+', 'eb/1/skills/weather', 'eb/1/skills/dev2']) {
+      expect(maySubscribe('dev1', filter)).toBe(true)
+      expect(mayPublish('dev1', packetOn(filter))).toHaveProperty('refused')
+      expect(mayPublish('dev1', packetOn(filter, true))).toHaveProperty('refused')
+      expect(mayLeaveWill('dev1', filter)).toBe(false)
+    }
+    const part = fc.constantFrom('eb', '1', 'skills', 's', '+', '#', '', '..', '$share')
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
+        const filter = parts.join('/')
+        expect(maySubscribe('dev1', filter)).toBe(/^eb\/1\/skills\/(\+|eb|1|skills|s)$/.test(filter))
+      }),
+      { numRuns: 5_000 },
+    )
+    for (const filter of [
+      'eb/1/skills/..',
+      'eb/1/skills/',
+      'eb/1/skills',
+      'eb/1/skills/a/+',
+      'eb/1/skills/#',
+    ]) {
+      expect(maySubscribe('dev1', filter)).toBe(false)
     }
   })
 

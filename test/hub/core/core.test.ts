@@ -5,11 +5,21 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Fault } from '../../../core/errors.ts'
 import type { LinkMessage, LogEvent } from '../../../core/ports.ts'
+import type { Digest } from '../../../core/units.ts'
 import { decodeAck, decodeDesired, encodeMessage } from '../../../core/wire/messages.ts'
 import { parseDeviceTopic } from '../../../core/wire/topics.ts'
 import { createHubCore, type HubCore } from '../../../hub/core/core.ts'
 import { emptyTables, type MemoryStore, memoryStore, type Tables } from '../../../proof/hub-store.ts'
-import { addDevice, presenceOf, register, releaseInfo, rollout, statusOf } from '../fixtures.ts'
+import {
+  addDevice,
+  digestOf,
+  presenceOf,
+  publication,
+  register,
+  releaseInfo,
+  rollout,
+  statusOf,
+} from '../fixtures.ts'
 
 interface World {
   readonly store: MemoryStore
@@ -18,6 +28,7 @@ interface World {
   readonly cut: string[]
   readonly events: LogEvent[]
   readonly fatal: Fault[]
+  readonly dropped: Digest[]
 }
 
 async function world(tables: Tables = emptyTables()): Promise<World> {
@@ -26,6 +37,7 @@ async function world(tables: Tables = emptyTables()): Promise<World> {
   const cut: string[] = []
   const events: LogEvent[] = []
   const fatal: Fault[] = []
+  const dropped: Digest[] = []
   let now = 1_000
   const core = createHubCore(
     {
@@ -34,10 +46,11 @@ async function world(tables: Tables = emptyTables()): Promise<World> {
       events: { emit: (it) => void events.push(it) },
       outlet: { publish: async (it) => void sent.push(it), cut: (it) => void cut.push(it) },
       fatal: (it) => void fatal.push(it),
+      dropContent: (it) => void dropped.push(it),
     },
     await store.load(),
   )
-  return { store, core, sent, cut, events, fatal }
+  return { store, core, sent, cut, events, fatal, dropped }
 }
 
 const acksIn = (sent: readonly LinkMessage[]) =>
@@ -108,13 +121,79 @@ describe('the hub core', () => {
     expect(answer).toMatchObject({ ok: false, error: { code: 'EB-NOT-FOUND' } })
   })
 
-  it('takes telemetry, which has no keeper here, without a word', async () => {
-    const { store, core, sent, events } = await world()
+  it('takes telemetry without a commit, writes the newest of each device when told to, and knows it after a restart', async () => {
+    const one = await world()
+    await one.core.handle(addDevice('dev1'))
+    await one.core.handle(addDevice('dev2'))
+    const commits = one.store.log.length
+    one.store.hold(true)
+    for (const [id, bootId] of [
+      ['dev1', 'b1'],
+      ['dev2', 'b2'],
+      ['dev1', 'b3'],
+    ] as const) {
+      const answer = await one.core.receive(id, 'telemetry', Buffer.from(JSON.stringify({ v: 1, bootId })))
+      expect(answer).toEqual({ ok: true, value: { id, changed: true } })
+    }
+    expect([one.store.log.length, one.sent.length, one.store.tables.telemetry.size]).toEqual([commits, 0, 0])
+    await one.core.writeTelemetry()
+    expect((await one.store.telemetry('dev1', 99, 9)).map((it) => [it.number, it.telemetry.bootId])).toEqual([
+      [2, 'b3'],
+    ])
+    const two = await world(one.store.tables)
+    expect(two.core.state().telemetry.get('dev1')).toMatchObject({ number: 2, telemetry: { bootId: 'b3' } })
+    await two.core.receive('dev1', 'telemetry', Buffer.from(JSON.stringify({ v: 1, bootId: 'b4' })))
+    expect(two.core.state().telemetry.get('dev1')).toMatchObject({ number: 3 })
+    const stranger = await two.core.receive('dev9', 'telemetry', Buffer.from('{"v":1,"bootId":"b"}'))
+    expect(stranger).toMatchObject({ ok: false, error: { code: 'EB-NOT-FOUND' } })
+  })
+
+  it('goes on when telemetry cannot be written, and says how much was lost', async () => {
+    const { store, core, events, fatal } = await world()
     await core.handle(addDevice('dev1'))
-    const [commits, lines] = [store.log.length, events.length]
-    const answer = await core.receive('dev1', 'telemetry', Buffer.from('anything'))
-    expect(answer).toEqual({ ok: true, value: { id: 'dev1', changed: true } })
-    expect([store.log.length, events.length, sent.length]).toEqual([commits, lines, 0])
+    const full = { ...store, keepTelemetry: () => Promise.reject(new Error('disk full')) }
+    const ports = { store: full, clock: { wallMs: () => 1 }, fatal: (it: Fault) => void fatal.push(it) }
+    const outlet = { publish: async () => undefined, cut: () => undefined }
+    const failing = createHubCore(
+      { ...ports, outlet, events: { emit: (it) => void events.push(it) } },
+      await store.load(),
+    )
+    await failing.receive('dev1', 'telemetry', Buffer.from('{"v":1,"bootId":"b"}'))
+    await failing.writeTelemetry()
+    expect(events.filter((it) => it.event === 'telemetry-lost')).toEqual([
+      { event: 'telemetry-lost', records: 1, what: 'Error: disk full' },
+    ])
+    expect(await failing.receive('dev1', 'status', encodeMessage(statusOf(1)))).toMatchObject({ ok: true })
+    expect(fatal).toEqual([])
+  })
+
+  it('publishes a skill, retained, only after the commit, again after a restart, and drops contents only then', async () => {
+    const one = await world()
+    const [old, fresh] = [digestOf('1'), digestOf('2')]
+    await one.core.handle({ kind: 'content-here', sha256: digestOf('f'), bytes: 9, owner: null, atMs: 1 })
+    await one.core.handle({ kind: 'content-here', sha256: digestOf('e'), bytes: 9, owner: null, atMs: 1 })
+    for (const sha256 of [old, fresh]) {
+      await one.core.handle({ kind: 'content-here', sha256, bytes: 5, owner: null, atMs: 1 })
+    }
+    await one.core.handle({
+      kind: 'publish-skill',
+      publication: publication('s', 1, [['a', old]], digestOf('f')),
+      atMs: 2,
+    })
+    expect(one.sent).toHaveLength(1)
+    expect(one.sent[0]).toMatchObject({ topic: 'eb/1/skills/s', retain: true, qos: 1 })
+    one.store.hold(true)
+    const next = publication('s', 2, [['a', fresh]], digestOf('e'))
+    const replaced = one.core.handle({ kind: 'publish-skill', publication: next, atMs: 3 })
+    await settle()
+    expect([one.sent.length, one.dropped]).toEqual([1, []])
+    one.store.release()
+    await replaced
+    expect(one.dropped).toEqual([old, digestOf('f')])
+    expect(Buffer.from(one.sent[1]?.payload ?? [])).toEqual(Buffer.from(next.envelope))
+    const two = await world(one.store.tables)
+    await two.core.republish()
+    expect(two.sent).toEqual(one.sent.slice(1))
   })
 
   it('refuses what is no message, without a commit and without an acknowledgement', async () => {
@@ -125,6 +204,7 @@ describe('the hub core', () => {
       ['status', '{}'],
       ['status', 'not json'],
       ['presence', '{"v":1}'],
+      ['telemetry', 'anything'],
       ['desired', '{}'],
     ] as const) {
       const answer = await core.receive('dev1', kind, Buffer.from(payload))
@@ -132,7 +212,7 @@ describe('the hub core', () => {
     }
     expect(store.log.length).toBe(before)
     expect(sent).toEqual([])
-    expect(events.filter((it) => it.event === 'message-refused')).toHaveLength(4)
+    expect(events.filter((it) => it.event === 'message-refused')).toHaveLength(5)
   })
 
   it('knows after a restart everything it acknowledged, and publishes every wish again', async () => {

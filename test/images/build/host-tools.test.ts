@@ -8,6 +8,7 @@ import {
   boardTools,
   ensureHostTools,
   hostTools,
+  soundTools,
   stockUBoot,
 } from '../../../images/build/adapters/host-tools.ts'
 import { runTool } from '../../../images/build/adapters/run-tool.ts'
@@ -92,7 +93,8 @@ printf '#!/bin/sh\\n' > ${tool}; chmod 755 ${tool};; esac`,
 test('every tool in the table has a package', () => {
   expect(hostTools.length).toBeGreaterThan(10)
   expect(boardTools.length).toBeGreaterThan(5)
-  for (const tool of boardTools) expect(hostTools).not.toContain(tool)
+  expect(soundTools).toContain('ffmpeg')
+  for (const tool of [...boardTools, ...soundTools]) expect(hostTools).not.toContain(tool)
 })
 
 test('firmware is a file to read, wherever programs lie', async () => {

@@ -76,9 +76,11 @@ const scenario = (steps: readonly object[], prepare: readonly object[] = []): Sc
 const unseen = { digests: [], text: '' }
 const rest = { do: 'wait', for: 'rest' }
 const standing = (boot: string): void => board.onLog({ event: 'standing', standing: 'committed', boot })
+const settled = (): void => board.onLog({ event: 'settled' })
 function boot(id: string): void {
   boots.push({ slot: 'a', record: unseen })
   standing(id)
+  settled()
   device = { ...device, bootId: id, state: 'IDLE' }
 }
 
@@ -116,7 +118,7 @@ describe('a story on a real board', () => {
     })
   })
 
-  it('is not over before the hub has heard of the boot that runs', async () => {
+  it('is not over before the hub has heard of the boot that runs and the agent has settled', async () => {
     const steps = [{ do: 'power-cycle' }, rest]
     const playing = playReal(scene, scenario(steps))
     happens.push(
@@ -126,6 +128,9 @@ describe('a story on a real board', () => {
       () => {
         device = { ...device, bootId: 'two' }
       },
+      // The record may still change: the agent has come to no verdict yet.
+      () => {},
+      settled,
     )
     const { boots: seen } = await playing
     expect(seen).toHaveLength(2)

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { notModified, rangeFor } from '../../../hub/http/range.ts'
+import { notModified, rangeFor } from '../../core/http-range.ts'
 
 const etag = '"sha256-aa"'
 

@@ -2,7 +2,7 @@
  * Byte ranges of HTTP: what a `Range` and an `If-Range` header ask for.
  * Promise: one range of any of the three forms is honoured; several ranges, other units and malformed ones are
  * ignored, which means the whole file; a weak entity tag or a date never matches `If-Range`.
- * Source: RFC 9110, sections 13.1.5 and 14.1 to 14.4. Leaves to others: sending (adapters/blobs.ts).
+ * Source: RFC 9110, sections 13.1.5 and 14.1 to 14.4. Leaves to others: sending.
  */
 
 export type RangeAnswer =
