@@ -5,15 +5,14 @@
  * Leaves to others: the books, and what is put (clip-cache.ts).
  */
 import type { Books } from './cache-books.ts'
-import type { SkillRow } from './cache-tables.ts'
 import type { CacheLimits } from './cache-types.ts'
-import { none } from './ring.ts'
+import type { SkillRow } from './skill-table.ts'
 
 /** A clip that is to be put. */
 export interface Wish {
-  /** The clip of this id that is there, or `none`. */
+  /** The clip of this id that is there, or -1. */
   readonly clip: number
-  /** The content that is there, or `none`. */
+  /** The content that is there, or -1. */
   readonly content: number
   readonly bytes: number
   readonly pinned: boolean
@@ -25,6 +24,9 @@ export interface Wish {
 /** @returns why a clip cannot be put, or null when it can */
 export function refusal(books: Books, limits: CacheLimits, wish: Wish): 'too-large' | 'full' | null {
   const { bytes, quota } = wish
+  if (books.pinnedItems === 0 && !wish.pinned) {
+    return bytes > limits.bytes || bytes > quota ? 'too-large' : null
+  }
   const held = pinnedAfter(books, wish)
   const noBytes = bytesRefused(books, limits, wish, held)
   const noQuota = quotaRefused(books, wish)
@@ -35,18 +37,16 @@ export function refusal(books: Books, limits: CacheLimits, wish: Wish): 'too-lar
 
 /** Bytes of contents with a pinned clip, once the clip is put. */
 function pinnedAfter(books: Books, { clip, content, bytes, pinned }: Wish): number {
-  const { clips, contents } = books
-  const before = clip !== none && clips.isPinned(clip) ? clips.content(clip) : none
-  const lost = before !== none && contents.pinnedOf(before) === 1 ? contents.bytesOf(before) : 0
-  const others = pinsBeside(books, clip, content)
-  return books.pinnedBytes - lost + (pinned && others === 0 ? bytes : 0)
+  const before = clip >= 0 && books.isPinned(clip) ? books.contentOf(clip) : -1
+  const lost = before >= 0 && books.isAlone(clip) ? books.bytesOf(before) : 0
+  return books.pinnedBytes - lost + (pinned && !pinnedBeside(books, clip, content) ? bytes : 0)
 }
 
-/** Pins of a content by other clips. */
-function pinsBeside({ clips, contents }: Books, clip: number, content: number): number {
-  if (content === none) return 0
-  const own = clip !== none && clips.content(clip) === content && clips.isPinned(clip) ? 1 : 0
-  return contents.pinnedOf(content) - own
+/** Whether a content is pinned by another clip. */
+function pinnedBeside(books: Books, clip: number, content: number): boolean {
+  if (content < 0 || !books.hasPin(content)) return false
+  const isOwn = clip >= 0 && books.contentOf(clip) === content && books.isPinned(clip)
+  return !isOwn || !books.isAlone(clip)
 }
 
 /**
@@ -58,35 +58,35 @@ function passed(after: number, before: number, limit: number, staysPinned: boole
 }
 
 function bytesRefused(books: Books, limits: CacheLimits, wish: Wish, pinnedBytes: number): boolean {
-  const stays = wish.pinned || pinsBeside(books, wish.clip, wish.content) > 0
+  const stays = wish.pinned || pinnedBeside(books, wish.clip, wish.content)
   const before = looseBytes(books, wish.clip) + books.pinnedBytes
   return passed(pinnedBytes + (stays ? 0 : wish.bytes), before, limits.bytes, stays)
 }
 
-function looseBytes({ clips, contents }: Books, clip: number): number {
-  if (clip === none) return 0
-  const content = clips.content(clip)
-  return contents.pinnedOf(content) === 0 ? contents.bytesOf(content) : 0
+function looseBytes(books: Books, clip: number): number {
+  if (clip < 0) return 0
+  const content = books.contentOf(clip)
+  return books.hasPin(content) ? 0 : books.bytesOf(content)
 }
 
-function quotaRefused({ clips, contents }: Books, { clip, bytes, pinned, skill, quota }: Wish): boolean {
+function quotaRefused(books: Books, { clip, bytes, pinned, skill, quota }: Wish): boolean {
   const pinnedBytes = skill?.pinnedBytes ?? 0
-  const own = clip === none ? 0 : contents.bytesOf(clips.content(clip))
-  const wasPinned = clip !== none && clips.isPinned(clip)
+  const own = clip < 0 ? 0 : books.bytesOf(books.contentOf(clip))
+  const wasPinned = clip >= 0 && books.isPinned(clip)
   const others = pinnedBytes - (wasPinned ? own : 0)
   return passed(others + bytes, others + own, quota, pinned)
 }
 
-function itemsRefused({ clips, pinnedItems }: Books, limits: CacheLimits, { clip, pinned }: Wish): boolean {
-  const others = pinnedItems - (clip !== none && clips.isPinned(clip) ? 1 : 0)
-  return passed(others + 1, others + (clip === none ? 0 : 1), limits.items, pinned)
+function itemsRefused(books: Books, limits: CacheLimits, { clip, pinned }: Wish): boolean {
+  const others = books.pinnedItems - (clip >= 0 && books.isPinned(clip) ? 1 : 0)
+  return passed(others + 1, others + (clip < 0 ? 0 : 1), limits.items, pinned)
 }
 
 /** Lets the least recent clips of a skill leave until it is within its quota, or only pinned ones are left. */
 export function keepQuota(books: Books, skill: SkillRow): void {
   while (skill.bytes > skill.quota) {
     const clip = books.oldestOfSkill(skill)
-    if (clip === none) return
+    if (clip < 0) return
     books.drop(clip, 'quota')
   }
 }
@@ -95,12 +95,12 @@ export function keepQuota(books: Books, skill: SkillRow): void {
 export function keepLimits(books: Books, limits: CacheLimits): void {
   while (books.bytes > limits.bytes) {
     const content = books.looseContent()
-    if (content === none) break
+    if (content < 0) break
     books.dropContent(content, 'bytes')
   }
-  while (books.clips.size > limits.items) {
+  while (books.items > limits.items) {
     const clip = books.oldestClip()
-    if (clip === none) return
+    if (clip < 0) return
     books.drop(clip, 'items')
   }
 }
@@ -110,7 +110,7 @@ export function freeBytes(books: Books, bytes: number): number {
   const before = books.bytes
   while (before - books.bytes < bytes) {
     const content = books.looseContent()
-    if (content === none) break
+    if (content < 0) break
     books.dropContent(content, 'room')
   }
   return before - books.bytes

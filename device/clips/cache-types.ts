@@ -4,7 +4,7 @@
  * Leaves to others: doing it (clip-cache.ts).
  */
 import type { ClipStats } from '../../core/wire/skills.ts'
-import type { SkillRow } from './cache-tables.ts'
+import type { SkillRow } from './skill-table.ts'
 
 export interface CacheLimits {
   /** All contents together, each once. */
@@ -52,7 +52,10 @@ export interface CacheListener {
 /** A clip that is put. Times are those of the clock that gives `nowMs`. */
 export interface NewClip {
   readonly skill: string
-  /** The SHA-256 of a shared content; for a private one a key of its own, so that no two coincide. */
+  /**
+   * The SHA-256 of a shared content, as 64 hex digits or as 32 characters, one for each byte; for a private one a
+   * key of its own, so that no two coincide: of another length, unless it is as evenly spread as a hash.
+   */
   readonly content: string
   /** At least 1. When the content is there already, what was said first counts. */
   readonly bytes: number
@@ -72,8 +75,9 @@ export interface NewClip {
 
 /**
  * `added` with a new content, `alias` of one that was there; `replaced`: the id had another content; `same`: it
- * had this content already (its life begins anew). Refused: larger than a limit by itself; full, as what is there
- * is pinned, or the pins have no room; the id belongs to another skill; it would have expired already.
+ * had this content already (its life begins anew). Refused, with nothing changed: `too-large`: larger than the bytes
+ * of the cache or the quota of the skill by itself; `full`: what is there is pinned, or the pins have no room, or as
+ * many skills as there may be have clips; `foreign`: the id belongs to another skill; `expired`: it would have already.
  */
 export type PutResult = 'added' | 'alias' | 'replaced' | 'same' | PutRefusal
 export type PutRefusal = 'too-large' | 'full' | 'foreign' | 'expired'
@@ -130,8 +134,8 @@ export interface ClipCache {
   /** A clip that may have expired; nothing is counted, nothing moves. */
   peek(clip: string): Entry | null
   /**
-   * A number that a clip has as long as it is there, small and used again afterwards: others may keep by it what they know
-   * of the clip. @returns -1 when it is not there
+   * A number that a clip has as long as it is there, from 0 on, small and used again afterwards: others may keep by
+   * it what they know of the clip. @returns -1 when it is not there
    */
   row(clip: string): number
   /** The same for contents. */

@@ -4,7 +4,7 @@
  * clip refers to it; after each call every limit holds, unless pinned clips alone are above one that was lowered;
  * a put that is refused changes nothing. Each call is O(1) for each clip that comes or leaves, amortised.
  * Leaves to others: files, keys and the index on the disk, which follow what the listener is told; what a clip
- * really contains; the orders of recency (cache-books.ts), the limits (cache-room.ts).
+ * really contains; the orders of recency (cache-books.ts), the limits (cache-room.ts), lists (cache-view.ts).
  */
 import { assert } from '../../core/assert.ts'
 import { Books } from './cache-books.ts'
@@ -20,9 +20,10 @@ import type {
   PutResult,
   SkillEntry,
 } from './cache-types.ts'
-import { none } from './ring.ts'
+import { contentEntries, entries, entriesOfSkill, entry, skillEntries, stats } from './cache-view.ts'
+import type { SkillRow } from './skill-table.ts'
 
-/** @param limits as `setLimits`. @throws AssertionFailed from any call when a limit, a size or a time makes no sense */
+/** @throws AssertionFailed when a limit makes no sense; the calls, when a size or a time does not */
 export function createClipCache(limits: CacheLimits, listener: CacheListener): ClipCache {
   return new Cache(checked(limits), listener)
 }
@@ -32,9 +33,9 @@ class Cache implements ClipCache {
   private limits: CacheLimits
   private hits = 0
   private misses = 0
-  /** Rows of what was put last, which is what is asked for next. They may be others' by now. */
-  private lastClip = 0
-  private lastContent = 0
+  /** What was put last, which is what is asked for next. The numbers may be others' by now. */
+  private lastClip = -1
+  private lastContent = -1
 
   constructor(limits: CacheLimits, listener: CacheListener) {
     this.limits = limits
@@ -44,46 +45,41 @@ class Cache implements ClipCache {
   put(id: string, it: NewClip, nowMs: number): PutResult {
     const { books, limits } = this
     books.begin()
-    assert(it.bytes >= 1 && Number.isSafeInteger(it.bytes), 'a clip has at least one byte, and whole ones')
-    assert(nowMs >= 0 && Number.isSafeInteger(nowMs), 'the time is in whole milliseconds')
-    const clip = books.clips.find(id)
+    assert(it.bytes >= 1 && Number.isSafeInteger(it.bytes), 'a clip has whole bytes, and at least one')
+    assert(nowMs >= 0, 'the time of the clip cache is not negative')
+    const clip = books.findClip(id)
     const row = books.skills.find(it.skill)
-    if (clip !== none && books.clips.skill(clip) !== row?.number) return 'foreign'
-    const content = books.contents.find(it.content)
-    const bytes = content === none ? it.bytes : books.contents.bytesOf(content)
-    const pinned = it.pinned ?? (clip !== none && books.clips.isPinned(clip))
-    const expiresMs = this.expiry(it, nowMs)
-    if (!pinned && expiresMs <= nowMs) return 'expired'
+    if (clip >= 0 && books.skillOf(clip) !== row) return 'foreign'
+    const hash = books.hash(it.content)
+    const content = books.findContent(it.content, hash)
+    const bytes = content < 0 ? it.bytes : books.bytesOf(content)
+    const pinned = it.pinned ?? (clip >= 0 && books.isPinned(clip))
+    if (!pinned && this.expiry(it, nowMs) <= nowMs) return 'expired'
     const quota = row?.quota ?? this.quotaOf(it.skill)
-    const no = refusal(books, limits, { clip, content, bytes, pinned, skill: row, quota })
-    if (no === 'full') books.tellFull(bytes)
-    if (no !== null) return no
-    const skill = row ?? books.enterSkill(it.skill, quota)
-    const own = clip !== none ? clip : books.enterClip(id, skill, limits.items + 1)
-    this.note(own, it, nowMs, clip === none)
-    books.wheel.set(own, expiresMs, pinned)
-    const result = this.refer(own, clip === none, content, it, bytes, pinned)
-    keepQuota(books, skill)
-    keepLimits(books, limits)
-    this.lastClip = own
-    this.lastContent = books.clips.content(own)
-    return result
+    if (pinned || books.pinnedItems > 0 || bytes > limits.bytes || bytes > quota) {
+      const no = refusal(books, limits, { clip, content, bytes, pinned, skill: row, quota })
+      if (no !== null) return no === 'full' ? this.full(bytes) : no
+    }
+    const skill = row ?? books.skills.enter(it.skill, quota)
+    if (skill === undefined) return this.full(bytes)
+    if (clip >= 0) return this.renew(clip, it, nowMs, content, hash, pinned)
+    this.enter(id, it, nowMs, content, hash, pinned, skill)
+    this.keep(skill)
+    return content < 0 ? 'added' : 'alias'
   }
 
   find(id: string, nowMs: number): number {
     const { books } = this
     books.begin()
-    const clip = books.clips.find(id)
-    if (clip === none) return this.miss()
-    const { clips } = books
-    if (books.wheel.expiresMs(clip) <= nowMs && !clips.isPinned(clip)) {
+    const clip = books.findClip(id)
+    if (clip < 0) return this.miss()
+    if (books.expiresMs(clip) <= nowMs && !books.isPinned(clip)) {
       books.drop(clip, 'expired')
       return this.miss()
     }
-    if ((clips.addedMs[clip] ?? 0) > nowMs) this.bringBack(clip, nowMs)
+    if (books.addedMs(clip) > nowMs) this.bringBack(clip, nowMs)
     books.use(clip)
-    clips.accessedMs[clip] = nowMs
-    clips.accesses[clip] = (clips.accesses[clip] ?? 0) + 1
+    books.setAccess(clip, nowMs, books.accesses(clip) + 1)
     books.skillOf(clip).hits += 1
     this.hits += 1
     return clip
@@ -91,102 +87,95 @@ class Cache implements ClipCache {
 
   get(id: string, nowMs: number): Entry | null {
     const clip = this.find(id, nowMs)
-    return clip === none ? null : this.entryAt(clip)
+    return clip < 0 ? null : entry(this.books, clip)
   }
 
   entryAt(clip: number): Entry {
-    const { clips, contents, wheel } = this.books
-    const content = clips.content(clip)
-    const expiresMs = wheel.expiresMs(clip)
-    return {
-      clip: clips.name(clip),
-      skill: this.books.skillOf(clip).id,
-      content: contents.name(content),
-      bytes: contents.bytesOf(content),
-      addedMs: clips.addedMs[clip] ?? 0,
-      accessedMs: clips.accessedMs[clip] ?? 0,
-      accesses: clips.accesses[clip] ?? 0,
-      expiresMs: expiresMs === Infinity ? null : expiresMs,
-      pinned: clips.isPinned(clip),
-    }
+    return entry(this.books, clip)
   }
 
   contentAt(clip: number): string {
-    return this.books.contents.name(this.books.clips.content(clip))
+    return this.books.name(this.books.contentOf(clip))
   }
 
   bytesAt(clip: number): number {
-    return this.books.contents.bytesOf(this.books.clips.content(clip))
+    return this.books.bytesOf(this.books.contentOf(clip))
   }
 
   peek(id: string): Entry | null {
-    const clip = this.books.clips.find(id)
-    return clip === none ? null : this.entryAt(clip)
+    const clip = this.books.findClip(id)
+    return clip < 0 ? null : entry(this.books, clip)
+  }
+
+  row(id: string): number {
+    const { books, lastClip } = this
+    return books.shown(id !== '' && books.id(lastClip) === id ? lastClip : books.findClip(id))
+  }
+
+  contentRow(name: string): number {
+    const { books, lastContent } = this
+    return books.shown(
+      name !== '' && books.name(lastContent) === name ? lastContent : books.contentNamed(name),
+    )
+  }
+
+  names(): Generator<string> {
+    return this.books.allIds()
   }
 
   reserve(clips: number, contents: number): void {
     this.books.reserve(clips, contents)
   }
 
-  row(id: string): number {
-    const { clips } = this.books
-    return id !== '' && clips.name(this.lastClip) === id ? this.lastClip : clips.find(id)
-  }
-
-  contentRow(name: string): number {
-    const { contents } = this.books
-    return name !== '' && contents.name(this.lastContent) === name ? this.lastContent : contents.find(name)
-  }
-
-  *names(): Generator<string> {
-    for (const name of this.books.clips.names) if (name !== '') yield name
-  }
-
   contentBytes(name: string): number | null {
-    const content = this.books.contents.find(name)
-    return content === none ? null : this.books.contents.bytesOf(content)
+    const content = this.books.contentNamed(name)
+    return content < 0 ? null : this.books.bytesOf(content)
   }
 
   missed(id: string): void {
+    const { skills } = this.books
     this.books.begin()
-    const skill = this.books.skills.find(id) ?? this.books.enterSkill(id, this.quotaOf(id))
-    skill.misses += 1
+    const skill = skills.find(id) ?? skills.enter(id, this.quotaOf(id))
+    if (skill !== undefined) skill.misses += 1
   }
 
   pin(id: string, pinned: boolean): boolean {
     const { books } = this
     books.begin()
-    const clip = books.clips.find(id)
-    if (clip === none) return false
-    if (books.clips.isPinned(clip) === pinned) return true
-    const content = books.clips.content(clip)
-    const more = pinned && books.contents.pinnedOf(content) === 0 ? books.contents.bytesOf(content) : 0
+    const clip = books.findClip(id)
+    if (clip < 0) return false
+    if (books.isPinned(clip) === pinned) return true
+    const content = books.contentOf(clip)
+    const more = pinned && !books.hasPin(content) ? books.bytesOf(content) : 0
     if (more > 0 && books.pinnedBytes + more > this.limits.pinnedBytes) return false
-    books.pin(clip, pinned)
-    books.wheel.set(clip, books.wheel.expiresMs(clip), pinned)
-    // The pins may have been above limits that were lowered.
-    keepQuota(books, books.skillOf(clip))
-    keepLimits(books, this.limits)
+    books.wheel.remove(clip)
+    books.refer(clip, content, pinned)
+    books.wheel.add(clip)
+    this.keep(books.skillOf(clip))
     return true
   }
 
   remove(id: string): boolean {
     this.books.begin()
-    const clip = this.books.clips.find(id)
-    if (clip !== none) this.books.drop(clip, 'removed')
-    return clip !== none
+    const clip = this.books.findClip(id)
+    if (clip < 0) return false
+    this.books.drop(clip, 'removed')
+    keepLimits(this.books, this.limits)
+    return true
   }
 
   invalidateSkill(id: string): number {
     this.books.begin()
     const skill = this.books.skills.find(id)
-    return skill === undefined ? 0 : this.books.dropSkill(skill, 'skill')
+    const left = skill === undefined ? 0 : this.books.dropSkill(skill, 'skill')
+    keepLimits(this.books, this.limits)
+    return left
   }
 
   invalidateContent(name: string): number {
     this.books.begin()
-    const content = this.books.contents.find(name)
-    return content === none ? 0 : this.books.dropContent(content, 'content')
+    const content = this.books.contentNamed(name)
+    return content < 0 ? 0 : this.books.dropContent(content, 'content')
   }
 
   clear(): void {
@@ -196,6 +185,7 @@ class Cache implements ClipCache {
 
   expire(nowMs: number, max: number): number {
     this.books.begin()
+    assert(nowMs >= 0, 'the time of the clip cache is not negative')
     return this.books.wheel.sweep(nowMs, max, (clip) => this.books.drop(clip, 'expired'))
   }
 
@@ -218,57 +208,92 @@ class Cache implements ClipCache {
     if (books.bytes > limits.bytes) books.tellFull(books.bytes - limits.bytes)
   }
 
-  *entries(): Generator<Entry> {
-    for (const content of this.unchanged(this.books.contentsInOrder())) {
-      for (const clip of this.unchanged(this.books.clipsOfContent(content))) yield this.entryAt(clip)
-    }
+  entries(): Generator<Entry> {
+    return entries(this.books)
   }
 
-  *clipsOf(id: string): Generator<Entry> {
-    const skill = this.books.skills.find(id)
-    if (skill === undefined) return
-    for (const clip of this.unchanged(this.books.clipsOfSkill(skill))) yield this.entryAt(clip)
+  clipsOf(skill: string): Generator<Entry> {
+    return entriesOfSkill(this.books, skill)
   }
 
-  *contents(): Generator<ContentEntry> {
-    const { contents } = this.books
-    for (const content of this.unchanged(this.books.contentsInOrder())) {
-      yield {
-        content: contents.name(content),
-        bytes: contents.bytesOf(content),
-        clips: contents.clipsOf(content),
-        pinned: contents.pinnedOf(content) > 0,
-      }
-    }
+  contents(): Generator<ContentEntry> {
+    return contentEntries(this.books)
   }
 
-  *skills(): Generator<SkillEntry> {
-    for (const { number: _, ...figures } of this.unchanged(this.books.skills.all())) yield figures
+  skills(): Generator<SkillEntry> {
+    return skillEntries(this.books)
   }
 
   stats(): CacheStats {
-    const { books, limits, hits, misses } = this
-    return {
-      sizeBytes: books.bytes,
-      maxBytes: limits.bytes,
-      items: books.clips.size,
-      maxItems: limits.items,
-      contents: books.contents.size,
-      hits,
-      misses,
-      hitRate: hits + misses === 0 ? 0 : hits / (hits + misses),
-      evictions: books.evictions,
-      expirations: books.expirations,
-      dedupRatio: books.bytes === 0 ? 1 : books.clipBytes / books.bytes,
-      bytesSaved: books.clipBytes - books.bytes,
-      pinnedBytes: books.pinnedBytes,
-      pinnedItems: books.pinnedItems,
+    return stats(this.books, this.limits, this.hits, this.misses)
+  }
+
+  /** A clip that is new. @param found its content, or -1 when it is new as well */
+  private enter(
+    id: string,
+    it: NewClip,
+    nowMs: number,
+    found: number,
+    hash: number,
+    pinned: boolean,
+    skill: SkillRow,
+  ): void {
+    const { books } = this
+    const usual = this.limits.items + 1
+    let clip: number
+    if (found < 0 && !pinned) clip = books.addBoth(id, it.content, hash, it.bytes, skill, usual)
+    else {
+      clip = books.enterClip(id, usual)
+      const content = found < 0 ? books.newContent(it.content, hash, it.bytes, usual) : found
+      books.link(clip, content, skill, pinned)
     }
+    const addedMs = Math.min(it.addedMs ?? nowMs, nowMs)
+    books.setLife(clip, addedMs, this.expiry(it, nowMs))
+    books.setAccess(clip, Math.min(it.accessedMs ?? addedMs, nowMs), it.accesses ?? 0)
+    books.wheel.add(clip)
+    this.lastClip = clip
+    this.lastContent = books.contentOf(clip)
+  }
+
+  /** A clip that is there, with the same or another content. */
+  private renew(
+    clip: number,
+    it: NewClip,
+    nowMs: number,
+    found: number,
+    hash: number,
+    pinned: boolean,
+  ): 'same' | 'replaced' {
+    const { books } = this
+    const isSame = books.contentOf(clip) === found
+    const content = found < 0 ? books.newContent(it.content, hash, it.bytes, this.limits.items + 1) : found
+    books.wheel.remove(clip)
+    const addedMs = Math.min(it.addedMs ?? nowMs, nowMs)
+    books.setLife(clip, addedMs, this.expiry(it, nowMs))
+    const accessedMs = Math.min(it.accessedMs ?? books.accessedMs(clip), nowMs)
+    books.setAccess(clip, accessedMs, it.accesses ?? books.accesses(clip))
+    books.refer(clip, content, pinned)
+    books.wheel.add(clip)
+    this.lastClip = clip
+    this.lastContent = content
+    this.keep(books.skillOf(clip))
+    return isSame ? 'same' : 'replaced'
+  }
+
+  /** Whenever something comes or a pin goes: pins may have been above limits that were lowered. */
+  private keep(skill: SkillRow): void {
+    if (skill.bytes > skill.quota) keepQuota(this.books, skill)
+    keepLimits(this.books, this.limits)
+  }
+
+  private full(neededBytes: number): 'full' {
+    this.books.tellFull(neededBytes)
+    return 'full'
   }
 
   private miss(): number {
     this.misses += 1
-    return none
+    return -1
   }
 
   private quotaOf(skill: string): number {
@@ -284,54 +309,17 @@ class Cache implements ClipCache {
     return ttlMs === 0 ? Infinity : addedMs - lead + ttlMs
   }
 
-  private note(clip: number, it: NewClip, nowMs: number, isNew: boolean): void {
-    const { clips } = this.books
-    const addedMs = Math.min(it.addedMs ?? nowMs, nowMs)
-    clips.addedMs[clip] = addedMs
-    const accessedMs = it.accessedMs ?? (isNew ? addedMs : undefined)
-    if (accessedMs !== undefined) clips.accessedMs[clip] = Math.min(accessedMs, nowMs)
-    if (it.accesses !== undefined || isNew) clips.accesses[clip] = it.accesses ?? 0
-  }
-
-  private refer(
-    clip: number,
-    isNew: boolean,
-    found: number,
-    it: NewClip,
-    bytes: number,
-    pinned: boolean,
-  ): PutResult {
-    const { books } = this
-    if (!isNew && books.clips.content(clip) === found) {
-      if (books.clips.isPinned(clip) === pinned) books.use(clip)
-      else books.pin(clip, pinned)
-      return 'same'
-    }
-    const content = found === none ? books.enterContent(it.content, bytes, this.limits.items + 1) : found
-    if (isNew) books.link(clip, content, pinned)
-    else books.replace(clip, content, pinned)
-    return isNew ? (found === none ? 'added' : 'alias') : 'replaced'
-  }
-
   /** A clip that was added in the future counts as added now, and lives as long. */
   private bringBack(clip: number, nowMs: number): void {
-    const { clips, wheel } = this.books
-    wheel.set(clip, wheel.expiresMs(clip) - (clips.addedMs[clip] ?? 0) + nowMs, clips.isPinned(clip))
-    clips.addedMs[clip] = nowMs
-  }
-
-  /** Passes on what is listed. @throws AssertionFailed when the cache has changed meanwhile */
-  private *unchanged<T>(list: Iterable<T>): Generator<T> {
-    const { changed } = this.books
-    for (const it of list) {
-      yield it
-      assert(this.books.changed === changed, 'the clip cache changed while it was listed')
-    }
+    const { books } = this
+    books.wheel.remove(clip)
+    books.setLife(clip, nowMs, books.expiresMs(clip) - books.addedMs(clip) + nowMs)
+    books.wheel.add(clip)
   }
 }
 
 function checked(limits: CacheLimits): CacheLimits {
   const all = [limits.bytes, limits.ttlMs, limits.pinnedBytes, limits.quotaDefault, ...limits.quotas.values()]
-  assert(all.every((it) => it >= 0) && limits.items >= 1, 'limits of the clip cache are not negative')
+  assert(all.every((it) => it >= 0) && limits.items >= 1, 'the limits of the clip cache make sense')
   return limits
 }

@@ -6,56 +6,34 @@
  * for each clip that comes, goes or is evicted, and this only for those that outlive an hour).
  * Leaves to others: the exact comparison on access, and what becomes of a clip that is due.
  */
-import { none, Rings, widerFloats, widerInts } from './ring.ts'
+import { type CacheRows, wheelRings } from './cache-rows.ts'
 
 const tickMs = 1_000
-/** A power of two; longer than the usual hour. */
-const buckets = 4_096
+/** A power of two; longer than the usual hour. cache-rows.ts has a ring for each, and one for `late`. */
+const buckets = wheelRings - 1
 /** What was due already when it was added. */
-const late = buckets
+const late = wheelRings - 1
 
 export class ExpiryWheel {
-  private rings: Rings
-  /** Bucket of each clip, or `none`. */
-  private places: Int32Array<ArrayBuffer>
-  /** Ms; Infinity: never. */
-  private times: Float64Array<ArrayBuffer>
-  /** The first tick that `sweep` has not passed: whatever lies in a bucket is due at this tick or later. */
+  private readonly rows: CacheRows
+  /** The first tick that `sweep` has not passed: what lies in a bucket is due at this tick or later. */
   private nextTick = 0
 
-  constructor(capacity: number) {
-    this.rings = new Rings(capacity, buckets + 1)
-    this.places = new Int32Array(capacity).fill(none)
-    this.times = new Float64Array(capacity)
+  constructor(rows: CacheRows) {
+    this.rows = rows
   }
 
-  grow(capacity: number): void {
-    const before = this.places.length
-    this.rings.growNodes(capacity)
-    this.places = widerInts(this.places, capacity).fill(none, before)
-    this.times = widerFloats(this.times, capacity)
+  /** Puts a clip into its bucket; one that never expires, or is pinned, into none. */
+  add(clip: number): void {
+    if (!this.holds(clip)) return
+    const tick = this.tick(clip)
+    const bucket = tick < this.nextTick ? late : tick & (buckets - 1)
+    this.rows.append(this.rows.wheelRing(bucket), this.rows.wheelPlaceOf(clip))
   }
 
-  /** When a clip expires, whether it is in the wheel or not; ms, Infinity: never. */
-  expiresMs(slot: number): number {
-    return this.times[slot] ?? 0
-  }
-
-  /** Sets the time of a clip and puts it into its bucket; one that never expires, or is `held`, into none. */
-  set(slot: number, expiresMs: number, held: boolean): void {
-    this.remove(slot)
-    this.times[slot] = expiresMs
-    if (expiresMs === Infinity || held) return
-    const tick = Math.ceil(expiresMs / tickMs)
-    this.place(slot, tick < this.nextTick ? late : tick & (buckets - 1))
-  }
-
-  /** Takes a clip out of the wheel; its time stays known. */
-  remove(slot: number): void {
-    const bucket = this.places[slot] ?? none
-    if (bucket === none) return
-    this.rings.remove(bucket, slot)
-    this.places[slot] = none
+  /** Takes a clip out, before its time or its pin changes. */
+  remove(clip: number): void {
+    if (this.holds(clip)) this.rows.cut(this.rows.wheelPlaceOf(clip))
   }
 
   /**
@@ -63,9 +41,9 @@ export class ExpiryWheel {
    * @param take takes the clip out of the wheel, and adds none.
    * @returns how many were handed over
    */
-  sweep(nowMs: number, max: number, take: (slot: number) => void): number {
+  sweep(nowMs: number, max: number, take: (clip: number) => void): number {
     const now = Math.floor(nowMs / tickMs)
-    // The clock was set back: what is added from here on may be due at a tick that was passed.
+    // When the clock was set back, what is added from here on may be due at a tick that was passed.
     this.nextTick = Math.min(this.nextTick, now + 1)
     let taken = this.sweepLate(now, max, take)
     // After a jump ahead of more than a turn each bucket is looked at once.
@@ -81,37 +59,47 @@ export class ExpiryWheel {
     return taken
   }
 
-  private sweepLate(now: number, max: number, take: (slot: number) => void): number {
+  private sweepLate(now: number, max: number, take: (clip: number) => void): number {
+    const { rows } = this
+    const ring = rows.wheelRing(late)
     let taken = 0
-    for (let slot = this.rings.first(late); slot !== none && taken < max; slot = this.rings.first(late)) {
-      const expiresMs = this.expiresMs(slot)
-      if (Math.ceil(expiresMs / tickMs) > now) this.set(slot, expiresMs, false)
-      else {
-        take(slot)
+    for (let place = rows.next(ring); place !== ring && taken < max; place = rows.next(ring)) {
+      const clip = rows.rowOf(place)
+      if (this.tick(clip) <= now) {
+        take(clip)
         taken += 1
+      } else {
+        rows.cut(place)
+        this.add(clip)
       }
     }
     return taken
   }
 
-  private sweepBucket(bucket: number, now: number, max: number, take: (slot: number) => void): number {
+  private sweepBucket(bucket: number, now: number, max: number, take: (clip: number) => void): number {
+    const { rows } = this
+    const ring = rows.wheelRing(bucket)
     let taken = 0
-    let slot = this.rings.first(bucket)
-    while (slot !== none && taken < max) {
-      const following = this.rings.after(bucket, slot)
-      if (Math.ceil(this.expiresMs(slot) / tickMs) <= now) {
-        take(slot)
+    let place = rows.next(ring)
+    while (place !== ring && taken < max) {
+      const clip = rows.rowOf(place)
+      const following = rows.next(place)
+      if (this.tick(clip) <= now) {
+        take(clip)
         taken += 1
       }
-      slot = following
+      place = following
     }
     // Not to pass the same clips again when the sweep goes on.
-    if (slot !== none) this.rings.turnTo(bucket, slot)
+    if (place !== ring) rows.turnTo(ring, place)
     return taken
   }
 
-  private place(slot: number, bucket: number): void {
-    this.rings.append(bucket, slot)
-    this.places[slot] = bucket
+  private holds(clip: number): boolean {
+    return this.rows.expiresMs(clip) !== Infinity && !this.rows.isPinned(clip)
+  }
+
+  private tick(clip: number): number {
+    return Math.ceil(this.rows.expiresMs(clip) / tickMs)
   }
 }

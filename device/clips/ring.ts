@@ -1,97 +1,80 @@
 /**
- * Many doubly linked rings over one set of numbered nodes, in typed arrays: an order without objects.
- * Promise: a node lies in at most one ring of a set; every operation but growing is O(1) and allocates nothing.
- * Leaves to others: which node is what, and that a node is taken out of the ring that it lies in.
+ * Many doubly linked rings in one typed array: orders without objects.
+ * Promise: every operation is O(1) and allocates nothing. A place is two numbers of the array, the next place and
+ * the previous one; a ring is a place as well, between its last and its first, so nothing asks which case it is.
+ * Leaves to others: what lies at a place, that a place is in no other ring when it is appended, and growing.
  */
 
-/** No node: the ring is empty, or ends here. */
+/** No number: nothing is there. */
 export const none = -1
 
-/** Rings are numbered from 0, nodes too; in each ring the first is the oldest. */
 export class Rings {
-  /** Next and previous of a node side by side: one line of the processor's cache. */
-  private links: Int32Array<ArrayBuffer>
-  /** The first node of each ring, or `none`. */
-  private heads: Int32Array<ArrayBuffer>
+  /** At each place the next one, behind it the previous one. */
+  links: Int32Array<ArrayBuffer>
 
-  constructor(nodes: number, rings: number) {
-    this.links = new Int32Array(2 * nodes)
-    this.heads = new Int32Array(rings).fill(none)
+  constructor(links: Int32Array<ArrayBuffer>) {
+    this.links = links
   }
 
-  /** Makes room for more nodes; those that are there stay where they are. */
-  growNodes(nodes: number): void {
-    this.links = widerInts(this.links, 2 * nodes)
+  /** Makes a ring empty; or a place one that can be touched although it is in no ring yet. */
+  clearRing(ring: number): void {
+    this.links[ring] = ring
+    this.links[ring + 1] = ring
   }
 
-  /** Adds empty rings. */
-  growRings(rings: number): void {
-    const before = this.heads.length
-    this.heads = widerInts(this.heads, rings).fill(none, before)
+  /** Makes a ring one of a single place. */
+  startRing(ring: number, place: number): void {
+    const { links } = this
+    links[ring] = place
+    links[ring + 1] = place
+    links[place] = ring
+    links[place + 1] = ring
   }
 
-  /** The oldest node of a ring, or `none`. */
-  first(ring: number): number {
-    return this.heads[ring] ?? none
+  isEmpty(ring: number): boolean {
+    return this.links[ring] === ring
   }
 
-  /** The node after one, or `none` behind the last. */
-  after(ring: number, node: number): number {
-    const next = this.links[2 * node] ?? none
-    return next === this.heads[ring] ? none : next
+  /** The place after one. After a ring comes its oldest place, after the last the ring; it is after itself when empty. */
+  next(ring: number): number {
+    return this.links[ring] ?? ring
   }
 
-  /** Puts a node that lies in no ring behind the last. */
-  append(ring: number, node: number): void {
-    const head = this.heads[ring] ?? none
-    if (head === none) {
-      this.heads[ring] = node
-      this.join(node, node)
-    } else {
-      this.join(this.links[2 * head + 1] ?? none, node)
-      this.join(node, head)
-    }
+  /** Puts a place that lies in no ring behind the last. */
+  append(ring: number, place: number): void {
+    const { links } = this
+    const last = links[ring + 1] ?? ring
+    links[place] = ring
+    links[place + 1] = last
+    links[last] = place
+    links[ring + 1] = place
   }
 
-  /** Takes a node out of its ring. */
-  remove(ring: number, node: number): void {
-    const next = this.links[2 * node] ?? none
-    if (next === node) {
-      this.heads[ring] = none
-      return
-    }
-    this.join(this.links[2 * node + 1] ?? none, next)
-    if (this.heads[ring] === node) this.heads[ring] = next
+  /** Takes a place out of its ring, whichever that is. */
+  cut(place: number): void {
+    const { links } = this
+    const next = links[place] ?? place
+    const previous = links[place + 1] ?? place
+    links[previous] = next
+    links[next + 1] = previous
   }
 
-  /** Puts a node of the ring behind the last. */
-  touch(ring: number, node: number): void {
-    const head = this.heads[ring] ?? none
-    const next = this.links[2 * node] ?? none
-    if (head === node) {
-      this.heads[ring] = next
-      return
-    }
-    const last = this.links[2 * head + 1] ?? none
-    if (last === node) return
-    this.join(this.links[2 * node + 1] ?? none, next)
-    this.join(last, node)
-    this.join(node, head)
+  /** Puts a place, whichever ring it lies in, behind the last of a ring. */
+  touch(ring: number, place: number): void {
+    if (this.links[ring + 1] === place) return
+    this.cut(place)
+    this.append(ring, place)
   }
 
-  /** Makes a node the first of its ring; those before it come behind the last. */
-  turnTo(ring: number, node: number): void {
-    this.heads[ring] = node
+  /** Makes a place the first of its ring; those before it come behind the last. */
+  turnTo(ring: number, place: number): void {
+    this.cut(ring)
+    this.append(place, ring)
   }
 
-  /** The nodes of a ring, oldest first. The ring must not change meanwhile. */
-  *nodes(ring: number): Generator<number> {
-    for (let node = this.first(ring); node !== none; node = this.after(ring, node)) yield node
-  }
-
-  private join(node: number, next: number): void {
-    this.links[2 * node] = next
-    this.links[2 * next + 1] = node
+  /** The places of a ring, oldest first. The ring must not change meanwhile. */
+  *places(ring: number): Generator<number> {
+    for (let place = this.next(ring); place !== ring; place = this.next(place)) yield place
   }
 }
 
