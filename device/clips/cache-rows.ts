@@ -14,7 +14,7 @@ import { clipLimits } from '../../core/clip-limits.ts'
 import { Rings, widerFloats, widerInts } from './ring.ts'
 
 const rowShift = 4
-const figureShift = 3
+const figuresEach = 6
 const rowsMin = 64
 const wheelStart = 6
 /** Rings of the wheel (expiry-wheel.ts). */
@@ -25,7 +25,7 @@ const ringsEnd = skillStart + 4 * clipLimits.skillsMax
 export const firstRow = (ringsEnd + 15) >> rowShift
 
 export class CacheRows extends Rings {
-  private figures = new Float64Array(firstRow << figureShift)
+  private figures = new Float64Array(firstRow * figuresEach)
   /** There is room for rows below this one. */
   private end = firstRow
   /** No clip, no content had this row yet. */
@@ -177,46 +177,46 @@ export class CacheRows extends Rings {
 
   /** Infinity: never. */
   expiresMs(clip: number): number {
-    return this.figures[clip << figureShift] ?? 0
+    return this.figures[clip * figuresEach] ?? 0
   }
 
   addedMs(clip: number): number {
-    return this.figures[(clip << figureShift) + 1] ?? 0
+    return this.figures[clip * figuresEach + 1] ?? 0
   }
 
   accessedMs(clip: number): number {
-    return this.figures[(clip << figureShift) + 2] ?? 0
+    return this.figures[clip * figuresEach + 2] ?? 0
   }
 
   accesses(clip: number): number {
-    return this.figures[(clip << figureShift) + 3] ?? 0
+    return this.figures[clip * figuresEach + 3] ?? 0
   }
 
   setLife(clip: number, addedMs: number, expiresMs: number): void {
-    this.figures[clip << figureShift] = expiresMs
-    this.figures[(clip << figureShift) + 1] = addedMs
+    this.figures[clip * figuresEach] = expiresMs
+    this.figures[clip * figuresEach + 1] = addedMs
   }
 
   setAccess(clip: number, accessedMs: number, accesses: number): void {
-    this.figures[(clip << figureShift) + 2] = accessedMs
-    this.figures[(clip << figureShift) + 3] = accesses
+    this.figures[clip * figuresEach + 2] = accessedMs
+    this.figures[clip * figuresEach + 3] = accesses
   }
 
   bytesOf(content: number): number {
-    return this.figures[(content << figureShift) + 4] ?? 0
+    return this.figures[content * figuresEach + 4] ?? 0
   }
 
   setBytes(content: number, bytes: number): void {
-    this.figures[(content << figureShift) + 4] = bytes
+    this.figures[content * figuresEach + 4] = bytes
   }
 
   /** Of two contents the one with the higher number was used later. */
   lastUse(content: number): number {
-    return this.figures[(content << figureShift) + 5] ?? 0
+    return this.figures[content * figuresEach + 5] ?? 0
   }
 
   setLastUse(content: number, use: number): void {
-    this.figures[(content << figureShift) + 5] = use
+    this.figures[content * figuresEach + 5] = use
   }
 
   /** Makes room for so many rows: as many as the more of both. */
@@ -225,7 +225,7 @@ export class CacheRows extends Rings {
     if (end <= this.end) return
     this.end = end
     this.links = widerInts(this.links, end << rowShift)
-    this.figures = widerFloats(this.figures, end << figureShift)
+    this.figures = widerFloats(this.figures, end * figuresEach)
   }
 
   private grow(usual: number): void {

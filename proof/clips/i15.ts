@@ -38,7 +38,8 @@ export async function broken(store: ClipStore, files: SimFiles, allowed: Allowed
 }
 
 async function wrongBytes(store: ClipStore, id: string, letter: Letter): Promise<string | null> {
-  const open = store.open(id)
+  // To look is no use: it must not change which clip gives way next.
+  const open = store.reading(id)
   if (open === null) return `clip ${id} is listed and not served`
   const bytes = await open.whole()
   open.done()
