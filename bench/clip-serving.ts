@@ -36,7 +36,7 @@ const clips = 60
 const clipBytes = 200_044
 const wrappingKey = new Uint8Array(32).fill(1)
 const limits: CacheLimits = {
-  ...{ bytes: 2_000_000_000, items: 200_000, ttlMs: 0, pinnedBytes: 0, quotas: new Map() },
+  ...{ bytes: 2_000_000_000, items: 100_000, ttlMs: 0, pinnedBytes: 0, quotas: new Map() },
   quotaDefault: Number.POSITIVE_INFINITY,
 }
 const noHub: Fetch = { get: () => Promise.reject(new Error('this bench has no hub')) }

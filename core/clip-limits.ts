@@ -42,7 +42,8 @@ export const audioLimits = {
 export const cacheLimits = {
   bytes: 500_000_000,
   items: 1_000,
-  itemsMax: 200_000,
+  /** What the memory of the agent takes: 60 MB of it (docs/guides/audio-clips.md). */
+  itemsMax: 100_000,
   bytesMax: 1024 * GiB,
   ttlMs: hours(1),
   ttlMsMax: days(3650),

@@ -5,6 +5,7 @@
  * Leaves to others: which row is whose, and the names, which whoever looks for a row has.
  */
 import { clipFormats, sampleRates } from '../../core/wire/skills.ts'
+import type { ContentFiles } from './content-files.ts'
 import type { ClipRecord, ContentRecord } from './index-record.ts'
 import { Words } from './words.ts'
 import { fileNonceBytes } from './xchacha.ts'
@@ -193,6 +194,12 @@ export class ContentColumns {
         compressionLevel: level === 0 ? null : level - 1,
       },
     }
+  }
+
+  /** Whether the file of that row lies there. */
+  isIn(directory: Pick<ContentFiles, 'has'>, row: number): boolean {
+    const at = this.#rows.at(row)
+    return directory.has(this.#rows.bytes, at + contentRow.nonce)
   }
 
   bytes(row: number): number {

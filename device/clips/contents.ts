@@ -45,7 +45,8 @@ interface InUse {
   gone: boolean
 }
 
-const filePrefix = 'c'
+/** What the name of the file of a content begins with. */
+export const contentFilePrefix = 'c'
 
 export class Contents {
   readonly #files: ClipFiles
@@ -153,7 +154,7 @@ export class Contents {
   draft(own: boolean): Draft {
     const nonce = this.#entropy.bytes(fileNonceBytes)
     const ownKey = own ? this.#entropy.bytes(sealKeyBytes) : null
-    const file = filePrefix + Buffer.from(nonce).toString('hex')
+    const file = contentFilePrefix + Buffer.from(nonce).toString('hex')
     return { file, nonce, ownKey, writer: writeContent(this.#files, file, ownKey ?? this.#key, nonce) }
   }
 
@@ -231,7 +232,7 @@ export function fileOf({ nonce }: ContentRecord): string {
 
 /** @param nonce in hex */
 export function fileOfNonce(nonce: string): string {
-  return filePrefix + nonce
+  return contentFilePrefix + nonce
 }
 
 export function isContentFile(name: string): boolean {

@@ -10,7 +10,7 @@ import { type Figures, figuresOf } from './figures.ts'
 import type { ClipRecord, ContentRecord, IndexRecord } from './index-record.ts'
 import { NumberTable } from './number-table.ts'
 import type { Row, RowContent } from './restore.ts'
-import { none, widerBytes, widerInts } from './ring.ts'
+import { none, widerInts } from './ring.ts'
 
 export class Found {
   age: AgeMark | null = null
@@ -19,12 +19,8 @@ export class Found {
   /** Highest numbers of a clip and a content that were ever seen. */
   highest = 0
   highestContent = 0
-  readonly #contents: FoundContents
+  readonly #contents = new FoundContents()
   #clips = new FoundClips()
-
-  constructor(files: ContentFiles) {
-    this.#contents = new FoundContents(files)
-  }
 
   record(it: IndexRecord): void {
     switch (it.kind) {
@@ -64,6 +60,11 @@ export class Found {
   changesLost(): void {
     this.#clips = new FoundClips()
     this.skills.clear()
+  }
+
+  /** Asks for the files of all contents. Without it none has one. */
+  meet(directory: ContentFiles): void {
+    this.#contents.meet(directory)
   }
 
   /** The least recently used first. */
@@ -157,26 +158,27 @@ class FoundClips {
 }
 
 class FoundContents {
-  readonly #directory: ContentFiles
   readonly #rows = new NumberTable()
   readonly #columns = new ContentColumns()
   readonly #keys: string[] = []
   /** 1: its file is there. */
-  #there = new Uint8Array(64)
+  #there = new Uint8Array(0)
   files = 0
-
-  constructor(directory: ContentFiles) {
-    this.#directory = directory
-  }
 
   add(content: ContentRecord): void {
     const row = this.#rows.enter(content.number)
     this.#columns.write(row, content)
     this.#keys[row] = content.key
-    if (row >= this.#there.length) this.#there = widerBytes(this.#there, 2 * row)
-    const there = this.#directory.has(content.nonce) ? 1 : 0
-    this.files += there - (this.#there[row] ?? 0)
-    this.#there[row] = there
+  }
+
+  meet(directory: ContentFiles): void {
+    this.files = 0
+    this.#there = new Uint8Array(this.#rows.size)
+    for (let row = 0; row < this.#there.length; row += 1) {
+      if (!this.#columns.isIn(directory, row)) continue
+      this.#there[row] = 1
+      this.files += 1
+    }
   }
 
   /** null: it has no record or no file. */

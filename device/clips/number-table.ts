@@ -8,9 +8,17 @@ const slotsAtFirst = 256
 
 export class NumberTable {
   /** Row + 1 of whatever number lies there; 0: nothing does. A power of two of them, at most half of them taken. */
-  #slots = new Int32Array(slotsAtFirst)
-  #numbers = new Int32Array(slotsAtFirst / 2)
+  #slots: Int32Array<ArrayBuffer>
+  #numbers: Int32Array<ArrayBuffer>
   #size = 0
+
+  /** @param expected numbers, for which there is room from the beginning */
+  constructor(expected = 0) {
+    let slots = slotsAtFirst
+    while (slots < 2 * expected) slots *= 2
+    this.#slots = new Int32Array(slots)
+    this.#numbers = new Int32Array(slots / 2)
+  }
 
   get size(): number {
     return this.#size

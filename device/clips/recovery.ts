@@ -46,9 +46,13 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   const { files, entropy, clock } = parts
   const lost: Fault[] = []
   const keys = cacheKeys(await keyOf(parts, lost))
-  const { directory, unfinished } = await lookAt(files)
-  const found = new Found(directory)
-  const { found: index, log } = await openIndex({ files, entropy, key: keys.index }, found)
+  const found = new Found()
+  // Both take their time where there are many clips.
+  const [{ directory, unfinished }, { found: index, log }] = await Promise.all([
+    lookAt(files),
+    openIndex({ files, entropy, key: keys.index }, found),
+  ])
+  found.meet(directory)
   const unknown = [...directory.unknown()]
   const gone = index.state === 'missing' && unknown.length > 0
   if (gone || index.state === 'foreign' || index.damage === 'inside') {

@@ -87,8 +87,3 @@ export function widerInts(from: Int32Array<ArrayBuffer>, length: number): Int32A
 export function widerFloats(from: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
   return new Float64Array(from.buffer.transfer(length * from.BYTES_PER_ELEMENT))
 }
-
-/** As `widerInts`. */
-export function widerBytes(from: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(from.buffer.transfer(length))
-}
