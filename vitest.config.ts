@@ -2,6 +2,7 @@
  * Test runner settings: the tests under `test/`, two files at a time, then those that start whole systems, then one
  * by one those that use every core; the last line says how many passed and failed.
  */
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 /** Boards, hubs, machines and packages as real processes: they wait more than they work. */
@@ -15,8 +16,12 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
-    // The tests call system tools by name; a user's PATH often lacks these.
-    env: { PATH: `${process.env['PATH']}:/usr/local/sbin:/usr/sbin:/sbin` },
+    env: {
+      // The tests call system tools by name; a user's PATH often lacks these.
+      PATH: `${process.env['PATH']}:/usr/local/sbin:/usr/sbin:/sbin`,
+      // Programs start twice as fast when they find compiled code of an earlier one.
+      NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/everboot-tests', import.meta.url)),
+    },
     projects: [
       {
         extends: true,

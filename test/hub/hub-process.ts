@@ -74,11 +74,6 @@ export interface HubProcess {
 
 export const entry = fileURLToPath(new URL('../../everboot.ts', import.meta.url))
 
-/** Processes start twice as fast when they find compiled code of an earlier one. */
-const compileCache = {
-  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/everboot-tests', import.meta.url)),
-}
-
 /** `everboot hub serve` as a process of its own; resolves when it is ready. */
 export async function spawnHub(
   home: HubHome,
@@ -89,7 +84,7 @@ export async function spawnHub(
   args.push('--mqtt-port', String(ports.mqtt), '--http-port', String(ports.http), ...(more.args ?? []))
   const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...compileCache, ...more.environment },
+    env: { ...process.env, ...more.environment },
   })
   const errors: string[] = []
   child.stderr.on('data', (it) => errors.push(String(it)))
@@ -124,7 +119,7 @@ export async function everboot(
 ): Promise<{ readonly status: number | null; readonly out: string; readonly err: string }> {
   const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...compileCache, ...environment },
+    env: { ...process.env, ...environment },
   })
   let out = ''
   let err = ''

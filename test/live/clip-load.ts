@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { seededRandom } from '../../core/prng.ts'
 import { toneSamples, wavOf } from '../../demo/sound.ts'
 import { openClipFiles } from '../../device/clips/adapters/clip-files.ts'
@@ -77,5 +78,7 @@ function skillOf(id: string): string {
 
 const files = await openClipFiles(directory)
 const service = await openClipService(loadPorts(files), loadSettings)
+// Whoever is killed cannot do it at the end.
+flushCompileCache()
 say({ ready: true })
 await Promise.all(Array.from({ length: loops }, (_, loop) => work(service, loop)))
