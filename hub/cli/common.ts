@@ -26,6 +26,19 @@ export async function withHub<T>(input: CommandInput, work: (hub: HubClient) => 
   }
 }
 
+/** All items of a list that the hub gives out page by page. @param name of the list, in the path and in its pages */
+export async function allOf<View>(hub: HubClient, name: 'devices' | 'skills'): Promise<readonly View[]> {
+  const all: View[] = []
+  for (let after: string | null = ''; after !== null; ) {
+    const page: Page<typeof name, View> = await hub.get(`/v1/${name}?after=${encodeURIComponent(after)}`)
+    all.push(...page[name])
+    after = page.next
+  }
+  return all
+}
+
+type Page<Name extends string, View> = Readonly<Record<Name, View[]>> & { readonly next: string | null }
+
 /** Prints the answer as JSON, or as the lines. */
 export function print(input: CommandInput, answer: unknown, lines: () => readonly string[]): void {
   if (input.json) input.io.out(JSON.stringify(answer))
@@ -43,7 +56,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   )
 }
 
-/** Local date and time, to the second. */
+/** Date and time of day by UTC, to the second. */
 export function timeText(ms: number | null): string {
   return ms === null ? '-' : new Date(ms).toISOString().slice(0, 19).replace('T', ' ')
 }

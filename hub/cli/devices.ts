@@ -6,11 +6,10 @@
 import { stat } from 'node:fs/promises'
 import { type Command, flagOption, requiredOption } from '../../core/command.ts'
 import { raise } from '../../core/errors.ts'
-import type { HubClient } from '../adapters/api-client.ts'
 import { writePrivately } from '../adapters/files.ts'
 import { deviceIdentity } from '../config.ts'
 import type { DeviceView } from '../http/views.ts'
-import { hubOption, print, table, withHub } from './common.ts'
+import { allOf, hubOption, print, table, withHub } from './common.ts'
 
 export const devicesAdd: Command = {
   name: 'devices add',
@@ -49,7 +48,7 @@ export const devicesList: Command = {
   options: hubOption,
   run: (input) =>
     withHub(input, async (hub) => {
-      const devices = await allDevices(hub)
+      const devices = await allOf<DeviceView>(hub, 'devices')
       print(input, { devices }, () =>
         devices.length === 0
           ? ['no devices']
@@ -60,18 +59,6 @@ export const devicesList: Command = {
       )
       return 0
     }),
-}
-
-async function allDevices(hub: HubClient): Promise<readonly DeviceView[]> {
-  const all: DeviceView[] = []
-  for (let after: string | null = ''; after !== null; ) {
-    const page: { devices: DeviceView[]; next: string | null } = await hub.get(
-      `/v1/devices?after=${encodeURIComponent(after)}`,
-    )
-    all.push(...page.devices)
-    after = page.next
-  }
-  return all
 }
 
 function row(it: DeviceView): readonly string[] {

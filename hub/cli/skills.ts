@@ -5,10 +5,9 @@ import { type Command, requiredOption } from '../../core/command.ts'
 import { raise } from '../../core/errors.ts'
 import { bytesText } from '../../core/units.ts'
 import { keyDirectory } from '../../keys/adapters/key-directory.ts'
-import type { HubClient } from '../adapters/api-client.ts'
 import type { SkillDetailView, SkillView } from '../http/views.ts'
 import type { FleetStats } from '../telemetry/fleet.ts'
-import { hubOption, print, table, timeText, withHub } from './common.ts'
+import { allOf, hubOption, print, table, timeText, withHub } from './common.ts'
 import { announce, knownSkill, nextSeq } from './skills-publish.ts'
 
 export const skillsList: Command = {
@@ -20,7 +19,7 @@ export const skillsList: Command = {
   options: hubOption,
   run: (input) =>
     withHub(input, async (hub) => {
-      const skills = await allSkills(hub)
+      const skills = await allOf<SkillView>(hub, 'skills')
       print(input, { skills }, () =>
         skills.length === 0
           ? ['no skills']
@@ -83,18 +82,6 @@ export const skillsWithdraw: Command = {
       return 0
     })
   },
-}
-
-async function allSkills(hub: HubClient): Promise<readonly SkillView[]> {
-  const all: SkillView[] = []
-  for (let after: string | null = ''; after !== null; ) {
-    const page: { skills: SkillView[]; next: string | null } = await hub.get(
-      `/v1/skills?after=${encodeURIComponent(after)}`,
-    )
-    all.push(...page.skills)
-    after = page.next
-  }
-  return all
 }
 
 function row(it: SkillView): readonly string[] {
