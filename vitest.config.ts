@@ -1,11 +1,11 @@
 /**
- * Test runner settings: the tests under `test/`, two files at a time, then those that start whole systems, then one
+ * Test runner settings: the tests under `test/`, two files at a time, then those that start whole systems, three, then one
  * by one those that use every core; the last line says how many passed and failed.
  */
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
-/** Boards, hubs, machines and packages as real processes: they wait more than they work. */
+/** Boards, hubs, machines and packages as real processes. */
 const whole = ['test/live/**/*.test.ts', 'test/bootloader-sim/emulator*.test.ts', 'test/package.test.ts']
 /** These use every core themselves. */
 const alone = ['test/proof/everyday.test.ts', 'test/canaries/canaries.test.ts']
@@ -37,6 +37,8 @@ export default defineConfig({
         test: {
           name: 'whole',
           include: whole,
+          // They wait more than they work.
+          maxWorkers: 3,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           sequence: { groupOrder: 1 },
