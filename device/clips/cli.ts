@@ -164,7 +164,7 @@ const remove: Command = {
   async run(input) {
     const [id = ''] = input.positionals
     await clientOf(input).remove(id)
-    return say(input, { id, left: 1 }, `${id}: removed`)
+    return say(input, { id, gone: 1 }, `${id}: removed`)
   },
 }
 
@@ -175,7 +175,7 @@ const forget: Command = {
   async run(input) {
     const [id = ''] = input.positionals
     await clientOf(input).forget(id)
-    return say(input, { id, left: 1 }, `${id}: forgotten`)
+    return say(input, { id, gone: 1 }, `${id}: forgotten`)
   },
 }
 
@@ -200,12 +200,21 @@ const clear: Command = {
   name: 'clips clear',
   summary: 'Let all clips go, pinned and private ones too',
   ...none,
-  run: (input) => invalidated(input, { all: true }),
+  options: {
+    ...socketOption,
+    yes: { type: 'boolean', means: 'they go for good: what is private or was not shared is nowhere else' },
+  },
+  run(input) {
+    if (!flagOption(input, 'yes')) {
+      raise('EB-USAGE', 'clips that are private or were not shared are nowhere else: give --yes to drop all')
+    }
+    return invalidated(input, { all: true })
+  },
 }
 
 async function invalidated(input: CommandInput, what: Invalid): Promise<number> {
-  const left = await clientOf(input).invalidate(what)
-  return say(input, { left }, `${left} clips left`)
+  const gone = await clientOf(input).invalidate(what)
+  return say(input, { gone }, `${gone} ${gone === 1 ? 'clip' : 'clips'} dropped`)
 }
 
 const pin: Command = {

@@ -44,7 +44,7 @@ export async function answerTo(service: ClipService, asked: Asked, body: Uint8Ar
     case 'stats':
       return jsonAnswer(200, service.stats())
     case 'invalidate':
-      return jsonAnswer(200, { left: await invalidate(service, documentOf(invalidateSchema, body)) })
+      return jsonAnswer(200, { gone: await invalidate(service, documentOf(invalidateSchema, body)) })
     case 'prefetch':
       return jsonAnswer(202, { wanted: service.prefetch(asked.skill) })
   }
@@ -87,7 +87,7 @@ function known(service: ClipService, id: string): StoredClip {
 async function remove(service: ClipService, { id, forget }: Of<'remove'>): Promise<Answer> {
   const was = forget ? await service.forget(id) : await service.remove(id)
   if (!was) raise('EB-CLIP-MISSING', `there is no clip ${id}`)
-  return jsonAnswer(200, { left: 1 })
+  return jsonAnswer(200, { gone: 1 })
 }
 
 async function pin(service: ClipService, id: string, pinned: boolean): Promise<Answer> {
@@ -104,7 +104,7 @@ const invalidateSchema = v.union([
   v.strictObject({ all: v.literal(true) }),
 ])
 
-/** @returns how many clips left */
+/** @returns how many clips went */
 async function invalidate(
   service: ClipService,
   what: v.InferOutput<typeof invalidateSchema>,

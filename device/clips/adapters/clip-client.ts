@@ -44,7 +44,7 @@ export interface ClipClient {
   remove(id: string): Promise<void>
   /** A private clip's key is destroyed. */
   forget(id: string): Promise<void>
-  /** @returns how many clips left */
+  /** @returns how many clips went */
   invalidate(what: Invalid): Promise<number>
   pin(id: string, pinned: boolean): Promise<ShownClip>
   /** The hub keeps it too. @returns bytes that had to be sent */
@@ -80,7 +80,7 @@ export function clipClient(socket: string, interrupted?: AbortSignal): ClipClien
     share: async (id) => (await ask<{ sent: number }>('POST', `${at(id)}/share`)).sent,
     remove: async (id) => void (await ask('DELETE', at(id))),
     forget: async (id) => void (await ask('DELETE', `${at(id)}?forget=1`)),
-    invalidate: async (what) => (await ask<{ left: number }>('POST', '/invalidate', what)).left,
+    invalidate: async (what) => (await ask<{ gone: number }>('POST', '/invalidate', what)).gone,
     pin: async (id, pinned) => (await ask<{ clip: ShownClip }>('POST', `${at(id)}/pin`, { pinned })).clip,
     prefetch: async (skill) => {
       const path = `/skills/${encodeURIComponent(skill)}/prefetch`

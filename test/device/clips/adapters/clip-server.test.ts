@@ -156,7 +156,7 @@ describe('a stored clip', () => {
 
   it('leaves when it is told to, and only it', async () => {
     await put('again', bytes)
-    expect((await ask(socket, '/clips/hello', { method: 'DELETE' })).json).toEqual({ left: 1 })
+    expect((await ask(socket, '/clips/hello', { method: 'DELETE' })).json).toEqual({ gone: 1 })
     expect(errorOf(await get('/clips/hello'))).toBe('EB-CLIP-MISSING')
     expect((await get('/clips/again')).body.equals(bytes)).toBe(true)
     const twice = await ask(socket, '/clips/hello', { method: 'DELETE' })
@@ -191,7 +191,7 @@ describe('a private clip', () => {
     expect(got.headers['cache-control']).toBe('no-store')
     expect(got.headers.etag).not.toContain(sha(bytes))
     const gone = await ask(socket, '/clips/diary?forget=1', { method: 'DELETE' })
-    expect(gone.json).toEqual({ left: 1 })
+    expect(gone.json).toEqual({ gone: 1 })
     expect(errorOf(await get('/clips/diary'))).toBe('EB-CLIP-MISSING')
     expect((await get('/clips/public')).status).toBe(200)
   })
@@ -246,9 +246,9 @@ describe('figures and invalidation', () => {
     for (const id of ['a', 'b']) await put(id, wav('same'))
     await put('c', wav('c'))
     await ask(socket, '/clips/d?skill=music', { method: 'PUT', body: wav('d') })
-    expect((await post({ skill: 'music' })).json).toEqual({ left: 1 })
-    expect((await post({ content: sha(wav('same')) })).json).toEqual({ left: 2 })
-    expect((await post({ all: true })).json).toEqual({ left: 1 })
+    expect((await post({ skill: 'music' })).json).toEqual({ gone: 1 })
+    expect((await post({ content: sha(wav('same')) })).json).toEqual({ gone: 2 })
+    expect((await post({ all: true })).json).toEqual({ gone: 1 })
     for (const body of [
       {},
       { all: false },
