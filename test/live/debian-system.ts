@@ -59,6 +59,8 @@ export function tool(program: string, ...args: string[]): string {
     maxBuffer: 1 << 26,
     env: {
       ...process.env,
+      // What runs inside would write there, into the system under test.
+      NODE_COMPILE_CACHE: undefined,
       PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
       LC_ALL: 'C',
       DEBIAN_FRONTEND: 'noninteractive',

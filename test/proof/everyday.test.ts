@@ -1,6 +1,6 @@
 /**
- * The everyday run of the proof, by the commands that a person would type: every crash state of six stories and, on a
- * board that is started by tryboot, of two; and two thousand seeds. The planted bugs are hunted in test/canaries.
+ * The everyday run of the proof, by the commands that a person would type: every crash state of six stories of a
+ * board and of that of the clip cache, on a board that is started by tryboot of two; and two thousand seeds. The planted bugs are hunted in test/canaries.
  */
 import { execFile } from 'node:child_process'
 import { resolve } from 'node:path'
@@ -9,7 +9,8 @@ import { describe, expect, it } from 'vitest'
 
 const run = promisify(execFile)
 const program = resolve(import.meta.dirname, '../../everboot.ts')
-const stories = 6
+/** Six of a board, and that of the clip cache. */
+const stories = 7
 const seeds = 2000
 const distinctMin = 5000
 
