@@ -52,19 +52,23 @@ function debianRoot(): string {
   return place
 }
 
+/** For programs in the system, too: none is to find there what the test run keeps for its own. */
+function environment(): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    NODE_COMPILE_CACHE: undefined,
+    PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
+    LC_ALL: 'C',
+    DEBIAN_FRONTEND: 'noninteractive',
+  }
+}
+
 export function tool(program: string, ...args: string[]): string {
   return execFileSync(program, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 1 << 26,
-    env: {
-      ...process.env,
-      // What runs inside would write there, into the system under test.
-      NODE_COMPILE_CACHE: undefined,
-      PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
-      LC_ALL: 'C',
-      DEBIAN_FRONTEND: 'noninteractive',
-    },
+    env: environment(),
   }).trim()
 }
 
@@ -169,7 +173,8 @@ export async function startSystem(
   })
   const run = async (...argv: string[]): Promise<string> => {
     const inside = ['-t', leader, '-m', '-u', '-i', '-n', '-p', '-r', '-w', '--', ...argv]
-    const { stdout } = await promisify(execFile)('nsenter', inside, { encoding: 'utf8', timeout: 60_000 })
+    const options = { encoding: 'utf8', timeout: 60_000, env: environment() } as const
+    const { stdout } = await promisify(execFile)('nsenter', inside, options)
     return stdout.trim()
   }
   return {
