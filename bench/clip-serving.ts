@@ -165,7 +165,7 @@ async function timed(runs: number, get: (number: number) => Promise<number>) {
 async function makeIndex(directory: string, count: number): Promise<void> {
   const files = await openClipFiles(directory)
   const key = cacheKeys(await makeClipKey(files, wrappingKey, systemEntropy))
-  const nothing = { record: () => {}, changesLost: () => {} }
+  const nothing = { record: () => {}, clips: () => {}, contents: () => {}, changesLost: () => {} }
   const { log } = await openIndex({ files, entropy: systemEntropy, key: key.index }, nothing)
   await log.rewrite(records(directory, count))
   await files.close()

@@ -56,6 +56,34 @@ export class CacheNames extends CacheRows {
     return clip
   }
 
+  override takeRows(clips: number, contents: number): void {
+    super.takeRows(clips, contents)
+    for (let row = 0; row < clips; row += 1) this.ids.push('')
+    for (let row = 0; row < contents; row += 1) this.names.push('')
+    let chains = this.chains.length
+    while (chains < chainsEach * contents) chains *= 2
+    this.chains = new Int32Array(chains)
+  }
+
+  /** Of the rows that `takeRows` took, gives those back where nothing was placed. */
+  giveRows(clips: number, contents: number): void {
+    for (let row = firstRow + clips - 1; row >= firstRow; row -= 1) {
+      if (this.ids[row] === '') this.giveClip(row)
+    }
+    for (let row = firstRow + contents - 1; row >= firstRow; row -= 1) {
+      if (this.names[row] === '') this.giveContent(row)
+    }
+  }
+
+  /** @param row that `takeRows` took. @returns false, with the ids in no order: there is one already */
+  placeClip(row: number, id: string): boolean {
+    const { size } = this.clips
+    const clip = this.placeOf(row)
+    this.ids[clip] = id
+    this.clips.set(id, clip)
+    return this.clips.size > size
+  }
+
   leaveClip(clip: number): void {
     this.clips.delete(this.id(clip))
     this.ids[clip] = ''
@@ -94,14 +122,16 @@ export class CacheNames extends CacheRows {
   /** A content that is not there, its rings void yet. @param usual as `takeContent` */
   enterContent(name: string, hash: number, bytes: number, usual: number): number {
     const content = this.takeContent(usual)
-    this.names[content] = name
-    this.setBytes(content, bytes)
-    this.setHash(content, hash)
-    this.bytes += bytes
-    this.contents += 1
-    if (chainsEach * this.contents > this.chains.length) this.doubleChains()
-    this.chain(this.chains, content)
+    this.nameContent(content, name, hash, bytes)
     return content
+  }
+
+  /** A content, as `enterContent`. @param row that `takeRows` took. @returns false: there is one of that name */
+  placeContent(row: number, name: string, bytes: number): boolean {
+    const hash = this.hash(name)
+    if (this.findContent(name, hash) >= 0) return false
+    this.nameContent(this.placeOf(row), name, hash, bytes)
+    return true
   }
 
   leaveContent(content: number): void {
@@ -110,6 +140,16 @@ export class CacheNames extends CacheRows {
     this.contents -= 1
     this.names[content] = ''
     this.giveContent(content)
+  }
+
+  private nameContent(content: number, name: string, hash: number, bytes: number): void {
+    this.names[content] = name
+    this.setBytes(content, bytes)
+    this.setHash(content, hash)
+    this.bytes += bytes
+    this.contents += 1
+    if (chainsEach * this.contents > this.chains.length) this.doubleChains()
+    this.chain(this.chains, content)
   }
 
   private chain(chains: Int32Array, content: number): void {

@@ -7,207 +7,296 @@
 import { clipFormats, sampleRates } from '../../core/wire/skills.ts'
 import type { ContentFiles } from './content-files.ts'
 import type { ClipRecord, ContentRecord } from './index-record.ts'
+import { type ClipTable, type ContentTable, clipFlag, noLevel } from './index-table.ts'
+import { widerFloats } from './ring.ts'
 import { Words } from './words.ts'
 import { fileNonceBytes } from './xchacha.ts'
 
 const rowsAtFirst = 64
-const flag = { here: 1, pinned: 2, shared: 4, listed: 8 } as const
+/** Beside those of the index: the row holds something. */
+const here = 128
+const knownFlags = clipFlag.pinned | clipFlag.shared | clipFlag.listed
 
-/** Rows of so many bytes, one after the other. */
-class Rows {
-  readonly #rowBytes: number
-  #buffer = new ArrayBuffer(0)
-  #view = new DataView(this.#buffer)
-  #bytes = Buffer.from(this.#buffer)
-
-  constructor(rowBytes: number) {
-    this.#rowBytes = rowBytes
-  }
-
-  /** Good until `at`. */
-  get view(): DataView {
-    return this.#view
-  }
-
-  /** The same as bytes. */
-  get bytes(): Buffer {
-    return this.#bytes
-  }
-
-  /** Makes room for so many rows, which are expected. */
-  reserve(rows: number): void {
-    if (rows * this.#rowBytes > this.#buffer.byteLength) this.#resize(rows)
-  }
-
-  /** @returns where a row begins; there is room for it then */
-  at(row: number): number {
-    const offset = row * this.#rowBytes
-    if (offset >= this.#view.byteLength) this.#grow(row)
-    return offset
-  }
-
-  /** @returns where a row begins, or null where no row was ever so far out */
-  find(row: number): number | null {
-    const offset = row * this.#rowBytes
-    return offset < this.#view.byteLength ? offset : null
-  }
-
-  #grow(row: number): void {
-    let rows = Math.max(rowsAtFirst, this.#view.byteLength / this.#rowBytes)
-    while (rows <= row) rows *= 2
-    this.#resize(rows)
-  }
-
-  #resize(rows: number): void {
-    this.#buffer = this.#buffer.transfer(rows * this.#rowBytes)
-    this.#bytes = Buffer.from(this.#buffer)
-    this.#view = new DataView(this.#buffer)
-  }
+/** How many rows there are to be room for, when a row is used beyond those there are. */
+function roomFor(row: number, rows: number): number {
+  let room = Math.max(rowsAtFirst, rows)
+  while (room <= row) room *= 2
+  return room
 }
 
-/** Places in the row of a clip. */
-const clipRow = {
-  ...{ createdMs: 0, addedMs: 8, expiresMs: 16, lastAccessMs: 24 },
-  ...{ number: 32, content: 36, accesses: 40, skill: 44, language: 48, flags: 52, bytes: 53 },
-} as const
+function widerWords(from: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(from.buffer.transfer(length * from.BYTES_PER_ELEMENT))
+}
+
+function widerBytes(from: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(from.buffer.transfer(length))
+}
+
+/** Numbers of the row of a clip: its own and that of its content, accesses, its skill and its language. */
+const numbersEach = 5
+/** Times: when it was created, added, when it expires, when it was accessed last. */
+const timesEach = 4
 
 export class ClipColumns {
-  readonly #rows = new Rows(clipRow.bytes)
+  #rows = 0
+  #numbers = new Uint32Array(0)
+  #times = new Float64Array(0)
+  #flags = new Uint8Array(0)
   readonly #words = new Words()
 
   reserve(rows: number): void {
-    this.#rows.reserve(rows)
+    if (rows > this.#rows) this.#resize(rows)
   }
 
   write(row: number, it: ClipRecord): void {
     if (this.has(row)) this.clear(row)
-    const at = this.#rows.at(row)
-    const { view } = this.#rows
-    view.setFloat64(at + clipRow.createdMs, it.createdMs)
-    view.setFloat64(at + clipRow.addedMs, it.addedMs)
-    view.setFloat64(at + clipRow.expiresMs, it.expiresMs)
-    view.setFloat64(at + clipRow.lastAccessMs, it.lastAccessMs)
-    view.setUint32(at + clipRow.number, it.number)
-    view.setUint32(at + clipRow.content, it.content)
-    view.setUint32(at + clipRow.accesses, it.accesses)
-    const flags =
-      (it.pinned ? flag.pinned : 0) | (it.shared ? flag.shared : 0) | (it.listed ? flag.listed : 0)
-    view.setUint8(at + clipRow.flags, flags | flag.here)
-    view.setUint32(at + clipRow.skill, this.#words.enter(it.skill))
-    view.setUint32(at + clipRow.language, this.#words.enter(it.language))
+    const skill = this.#words.enter(it.skill)
+    const language = this.#words.enter(it.language)
+    this.#setNumbers(row, it.number, it.content, it.accesses, skill, language)
+    this.#setTimes(row, it.createdMs, it.addedMs, it.expiresMs, it.lastAccessMs)
+    this.#flags[row] =
+      (it.pinned ? clipFlag.pinned : 0) |
+      (it.shared ? clipFlag.shared : 0) |
+      (it.listed ? clipFlag.listed : 0) |
+      here
+  }
+
+  /** Writes the rows of a table that are good, each to the row that `rowOf` says. */
+  writeTable(it: ClipTable, rowOf: (from: number) => number): void {
+    const skills = it.skillWords.map((word) => this.#words.enter(word))
+    const languages = it.languageWords.map((word) => this.#words.enter(word))
+    for (let from = 0; from < it.rows; from += 1) {
+      if (!it.takes(from)) continue
+      const row = rowOf(from)
+      if (this.has(row)) this.clear(row)
+      const skill = skills[it.skills[from] ?? 0] ?? 0
+      const language = languages[it.languages[from] ?? 0] ?? 0
+      this.#words.more(skill)
+      this.#words.more(language)
+      const { numbers, contents, accesses, createdMs, addedMs, expiresMs, lastAccessMs } = it
+      this.#setNumbers(row, numbers[from] ?? 0, contents[from] ?? 0, accesses[from] ?? 0, skill, language)
+      const accessedMs = lastAccessMs[from] ?? 0
+      this.#setTimes(row, createdMs[from] ?? 0, addedMs[from] ?? 0, expiresMs[from] ?? 0, accessedMs)
+      this.#flags[row] = ((it.flags[from] ?? 0) & knownFlags) | here
+    }
+    for (const word of skills) this.#words.leave(word)
+    for (const word of languages) this.#words.leave(word)
   }
 
   has(row: number): boolean {
-    const at = this.#rows.find(row)
-    return at !== null && (this.#rows.view.getUint8(at + clipRow.flags) & flag.here) !== 0
+    return ((this.#flags[row] ?? 0) & here) !== 0
+  }
+
+  number(row: number): number {
+    return this.#numbers[row * numbersEach] ?? 0
+  }
+
+  content(row: number): number {
+    return this.#numbers[row * numbersEach + 1] ?? 0
+  }
+
+  accesses(row: number): number {
+    return this.#numbers[row * numbersEach + 2] ?? 0
+  }
+
+  skill(row: number): string {
+    return this.#words.text(this.#numbers[row * numbersEach + 3] ?? 0) ?? ''
+  }
+
+  createdMs(row: number): number {
+    return this.#times[row * timesEach] ?? 0
+  }
+
+  addedMs(row: number): number {
+    return this.#times[row * timesEach + 1] ?? 0
+  }
+
+  expiresMs(row: number): number {
+    return this.#times[row * timesEach + 2] ?? 0
+  }
+
+  lastAccessMs(row: number): number {
+    return this.#times[row * timesEach + 3] ?? 0
+  }
+
+  pinned(row: number): boolean {
+    return ((this.#flags[row] ?? 0) & clipFlag.pinned) !== 0
   }
 
   /** @param row that holds something. @param id that belongs to it */
   read(row: number, id: string): ClipRecord {
-    const at = this.#rows.at(row)
-    const { view } = this.#rows
-    const flags = view.getUint8(at + clipRow.flags)
+    const flags = this.#flags[row] ?? 0
     return {
       kind: 'clip',
-      number: view.getUint32(at + clipRow.number),
+      number: this.number(row),
       id,
-      skill: this.#words.text(view.getUint32(at + clipRow.skill)) ?? '',
-      content: view.getUint32(at + clipRow.content),
-      language: this.#words.text(view.getUint32(at + clipRow.language)),
-      pinned: (flags & flag.pinned) !== 0,
-      shared: (flags & flag.shared) !== 0,
-      listed: (flags & flag.listed) !== 0,
-      createdMs: view.getFloat64(at + clipRow.createdMs),
-      addedMs: view.getFloat64(at + clipRow.addedMs),
-      expiresMs: view.getFloat64(at + clipRow.expiresMs),
-      accesses: view.getUint32(at + clipRow.accesses),
-      lastAccessMs: view.getFloat64(at + clipRow.lastAccessMs),
+      skill: this.skill(row),
+      content: this.content(row),
+      language: this.#words.text(this.#numbers[row * numbersEach + 4] ?? 0),
+      pinned: this.pinned(row),
+      shared: (flags & clipFlag.shared) !== 0,
+      listed: (flags & clipFlag.listed) !== 0,
+      createdMs: this.createdMs(row),
+      addedMs: this.addedMs(row),
+      expiresMs: this.expiresMs(row),
+      accesses: this.accesses(row),
+      lastAccessMs: this.lastAccessMs(row),
     }
   }
 
   /** @param row that holds something */
   clear(row: number): void {
-    const at = this.#rows.at(row)
-    const { view } = this.#rows
-    view.setUint8(at + clipRow.flags, 0)
-    this.#words.leave(view.getUint32(at + clipRow.skill))
-    this.#words.leave(view.getUint32(at + clipRow.language))
+    this.#flags[row] = 0
+    this.#words.leave(this.#numbers[row * numbersEach + 3] ?? 0)
+    this.#words.leave(this.#numbers[row * numbersEach + 4] ?? 0)
+  }
+
+  #setNumbers(
+    row: number,
+    number: number,
+    content: number,
+    accesses: number,
+    skill: number,
+    language: number,
+  ): void {
+    if (row >= this.#rows) this.#resize(roomFor(row, this.#rows))
+    const at = row * numbersEach
+    this.#numbers[at] = number
+    this.#numbers[at + 1] = content
+    this.#numbers[at + 2] = accesses
+    this.#numbers[at + 3] = skill
+    this.#numbers[at + 4] = language
+  }
+
+  #setTimes(row: number, createdMs: number, addedMs: number, expiresMs: number, lastAccessMs: number): void {
+    const at = row * timesEach
+    this.#times[at] = createdMs
+    this.#times[at + 1] = addedMs
+    this.#times[at + 2] = expiresMs
+    this.#times[at + 3] = lastAccessMs
+  }
+
+  #resize(rows: number): void {
+    this.#rows = rows
+    this.#numbers = widerWords(this.#numbers, rows * numbersEach)
+    this.#times = widerFloats(this.#times, rows * timesEach)
+    this.#flags = widerBytes(this.#flags, rows)
   }
 }
 
-/** Places in the row of a content. A level of 0 is none, others are one more than they say. */
-const contentRow = {
-  ...{ nonce: 0, number: 16, contentBytes: 20, durationMs: 24, bitRate: 28 },
-  ...{ flags: 32, format: 33, sampleRate: 34, channels: 35, level: 36, bytes: 37 },
-} as const
+/** Numbers of the row of a content: its own, its bytes, its milliseconds, its bit rate. */
+const figuresEach = 4
+/** Small ones: whether it is there, then as in `ContentTable` its format, sample rate, channels, level. */
+const smallEach = 5
 
 export class ContentColumns {
-  readonly #rows = new Rows(contentRow.bytes)
+  #rows = 0
+  #figures = new Uint32Array(0)
+  #small = new Uint8Array(0)
+  #nonces = Buffer.from(new ArrayBuffer(0))
   /** Of private contents, which are few. */
   readonly #ownKeys = new Map<number, string>()
 
   reserve(rows: number): void {
-    this.#rows.reserve(rows)
+    if (rows > this.#rows) this.#resize(rows)
   }
 
   write(row: number, it: ContentRecord): void {
-    const at = this.#rows.at(row)
-    const { view, bytes } = this.#rows
     const { audio } = it
-    bytes.write(it.nonce, at + contentRow.nonce, fileNonceBytes, 'latin1')
-    view.setUint32(at + contentRow.number, it.number)
-    view.setUint32(at + contentRow.contentBytes, it.bytes)
-    view.setUint32(at + contentRow.durationMs, audio.durationMs)
-    view.setUint32(at + contentRow.bitRate, audio.bitRate)
-    view.setUint8(at + contentRow.format, clipFormats.indexOf(audio.format))
-    view.setUint8(at + contentRow.sampleRate, sampleRates.indexOf(audio.sampleRate))
-    view.setUint8(at + contentRow.channels, audio.channels)
-    view.setUint8(at + contentRow.level, audio.compressionLevel === null ? 0 : audio.compressionLevel + 1)
-    view.setUint8(at + contentRow.flags, flag.here)
-    if (it.ownKey === null) this.#ownKeys.delete(row)
-    else this.#ownKeys.set(row, it.ownKey)
+    this.#setFigures(row, it.number, it.bytes, audio.durationMs, audio.bitRate)
+    const format = clipFormats.indexOf(audio.format)
+    const sampleRate = sampleRates.indexOf(audio.sampleRate)
+    this.#setSmall(row, format, sampleRate, audio.channels, audio.compressionLevel ?? noLevel)
+    this.#nonces.write(it.nonce, row * fileNonceBytes, fileNonceBytes, 'latin1')
+    this.#setOwnKey(row, it.ownKey)
+  }
+
+  /** As `ClipColumns.writeTable`. */
+  writeTable(it: ContentTable, rowOf: (from: number) => number): void {
+    const { numbers, sizes, durationMs, bitRates, formats, channels, levels, nonces } = it
+    for (let from = 0; from < it.rows; from += 1) {
+      if (!it.takes(from)) continue
+      const row = rowOf(from)
+      this.#setFigures(row, numbers[from] ?? 0, sizes[from] ?? 0, durationMs[from] ?? 0, bitRates[from] ?? 0)
+      const sampleRate = it.sampleRates[from] ?? 0
+      this.#setSmall(row, formats[from] ?? 0, sampleRate, channels[from] ?? 0, levels[from] ?? 0)
+      const nonce = from * fileNonceBytes
+      for (let at = 0; at < fileNonceBytes; at += 1) {
+        this.#nonces[row * fileNonceBytes + at] = nonces[nonce + at] ?? 0
+      }
+      this.#setOwnKey(row, it.ownKey(from))
+    }
   }
 
   has(row: number): boolean {
-    const at = this.#rows.find(row)
-    return at !== null && this.#rows.view.getUint8(at + contentRow.flags) !== 0
+    return (this.#small[row * smallEach] ?? 0) !== 0
   }
 
   /** @param row that holds something. @param key that belongs to it */
   read(row: number, key: string): ContentRecord {
-    const at = this.#rows.at(row)
-    const { view, bytes } = this.#rows
-    const level = view.getUint8(at + contentRow.level)
+    const figures = row * figuresEach
+    const small = row * smallEach
+    const nonce = row * fileNonceBytes
+    const level = this.#small[small + 4] ?? noLevel
     return {
       kind: 'content',
-      number: view.getUint32(at + contentRow.number),
+      number: this.#figures[figures] ?? 0,
       key,
-      nonce: bytes.toString('latin1', at + contentRow.nonce, at + contentRow.nonce + fileNonceBytes),
+      nonce: this.#nonces.toString('latin1', nonce, nonce + fileNonceBytes),
       ownKey: this.#ownKeys.get(row) ?? null,
-      bytes: view.getUint32(at + contentRow.contentBytes),
+      bytes: this.bytes(row),
       audio: {
-        format: clipFormats[view.getUint8(at + contentRow.format)] ?? 'wav',
-        durationMs: view.getUint32(at + contentRow.durationMs),
-        sampleRate: sampleRates[view.getUint8(at + contentRow.sampleRate)] ?? 48_000,
-        bitRate: view.getUint32(at + contentRow.bitRate),
-        channels: view.getUint8(at + contentRow.channels),
-        compressionLevel: level === 0 ? null : level - 1,
+        format: clipFormats[this.#small[small + 1] ?? 0] ?? 'wav',
+        durationMs: this.#figures[figures + 2] ?? 0,
+        sampleRate: sampleRates[this.#small[small + 2] ?? 0] ?? 48_000,
+        bitRate: this.#figures[figures + 3] ?? 0,
+        channels: this.#small[small + 3] ?? 0,
+        compressionLevel: level === noLevel ? null : level,
       },
     }
   }
 
   /** Whether the file of that row lies there. */
   isIn(directory: Pick<ContentFiles, 'has'>, row: number): boolean {
-    const at = this.#rows.at(row)
-    return directory.has(this.#rows.bytes, at + contentRow.nonce)
+    return directory.has(this.#nonces, row * fileNonceBytes)
   }
 
   bytes(row: number): number {
-    return this.#rows.view.getUint32(this.#rows.at(row) + contentRow.contentBytes)
+    return this.#figures[row * figuresEach + 1] ?? 0
   }
 
   clear(row: number): void {
-    this.#rows.view.setUint8(this.#rows.at(row) + contentRow.flags, 0)
+    this.#small[row * smallEach] = 0
     this.#ownKeys.delete(row)
+  }
+
+  #setFigures(row: number, number: number, bytes: number, durationMs: number, bitRate: number): void {
+    if (row >= this.#rows) this.#resize(roomFor(row, this.#rows))
+    const at = row * figuresEach
+    this.#figures[at] = number
+    this.#figures[at + 1] = bytes
+    this.#figures[at + 2] = durationMs
+    this.#figures[at + 3] = bitRate
+  }
+
+  #setSmall(row: number, format: number, sampleRate: number, channels: number, level: number): void {
+    const at = row * smallEach
+    this.#small[at] = 1
+    this.#small[at + 1] = format
+    this.#small[at + 2] = sampleRate
+    this.#small[at + 3] = channels
+    this.#small[at + 4] = level
+  }
+
+  #setOwnKey(row: number, key: string | null): void {
+    if (key !== null) this.#ownKeys.set(row, key)
+    else if (this.#ownKeys.size > 0) this.#ownKeys.delete(row)
+  }
+
+  #resize(rows: number): void {
+    this.#rows = rows
+    this.#figures = widerWords(this.#figures, rows * figuresEach)
+    this.#small = widerBytes(this.#small, rows * smallEach)
+    this.#nonces = Buffer.from(this.#nonces.buffer.transfer(rows * fileNonceBytes))
   }
 }

@@ -6,8 +6,10 @@
  */
 import { clipLimits } from '../../core/clip-limits.ts'
 import { safeName } from '../../core/units.ts'
-import { type Audio, clipFormats, languageForm, sampleRates } from '../../core/wire/skills.ts'
+import { type Audio, clipFormats, sampleRates } from '../../core/wire/skills.ts'
 import { ByteReader, type ByteWriter } from './bytes.ts'
+import { knownNames, type Names } from './index-names.ts'
+import { ClipTable, ContentTable, noLevel } from './index-table.ts'
 
 /** Bytes under one SHA-256 (a private one: under a name of its own), and how their file opens. */
 export interface ContentRecord {
@@ -69,8 +71,8 @@ const codes: Readonly<Record<IndexRecord['kind'], number>> = {
   pinned: 8,
   shared: 9,
 }
+const tableCodes = { clips: 10, contents: 11 } as const
 
-const noLevel = 255
 const flag = { pinned: 1, shared: 2, language: 4, listed: 8 } as const
 const ownKeyFlag = 1
 const countMax = 0xffff_ffff
@@ -153,37 +155,38 @@ function writeClip(to: ByteWriter, it: ClipRecord): void {
 /** Kind (1 byte), length (2). */
 const headBytes = 3
 
-/** Names that come again and again: each is looked at once, and is one text for all records. */
-export interface Names {
-  /** @returns the name, or null when it can be none */
-  skill(text: string): string | null
-  language(text: string): string | null
+/** Adds a table, as `writeRecord` does a record. */
+export function writeTable(to: ByteWriter, table: ClipTable | ContentTable): void {
+  to.u8(table instanceof ClipTable ? tableCodes.clips : tableCodes.contents)
+  const hole = to.hole()
+  table.write(to)
+  to.fill(hole)
 }
 
-export function knownNames(): Names {
-  return { skill: known(safeName), language: known(languageForm) }
+/** Is told of records. */
+export interface RecordReader {
+  record(record: IndexRecord): void
+  /** A table is good until it returns. */
+  clips(table: ClipTable): void
+  contents(table: ContentTable): void
 }
 
-function known(form: RegExp): (text: string) => string | null {
-  const names = new Map<string, string | null>()
-  return (text) => {
-    const before = names.get(text)
-    if (before !== undefined) return before
-    const name = form.test(text) ? text : null
-    names.set(text, name)
-    return name
-  }
+/** What reading takes, again and again. */
+export interface RecordTools {
+  readonly names: Names
+  readonly clips: ClipTable
+  readonly contents: ContentTable
+}
+
+export function recordTools(): RecordTools {
+  return { names: knownNames(), clips: new ClipTable(), contents: new ContentTable() }
 }
 
 /**
- * @param names known from records before these
- * @returns false when the bytes are no records; what `take` was told of before then is not to be trusted.
+ * @param tools known from records before these
+ * @returns false when the bytes are no records; what `to` was told of before then is not to be trusted.
  */
-export function readRecords(
-  bytes: Buffer,
-  take: (record: IndexRecord) => void,
-  names: Names = knownNames(),
-): boolean {
+export function readRecords(bytes: Buffer, to: RecordReader, tools: RecordTools = recordTools()): boolean {
   let at = 0
   const from = new ByteReader(bytes, 0, 0)
   while (at < bytes.length) {
@@ -192,12 +195,25 @@ export function readRecords(
     const end = at + headBytes + bytes.readUInt16LE(at + 1)
     if (end > bytes.length) return false
     from.turnTo(at + headBytes, end)
-    const record = recordOf(code, from, names)
-    if (from.short) return false
-    if (record !== null) take(record)
+    if (!readOne(code, from, to, tools)) return false
     at = end
   }
   return true
+}
+
+function readOne(code: number, from: ByteReader, to: RecordReader, tools: RecordTools): boolean {
+  const { clips, contents, names } = tools
+  if (code === tableCodes.clips) {
+    clips.read(from, names)
+    if (!from.short) to.clips(clips)
+  } else if (code === tableCodes.contents) {
+    contents.read(from)
+    if (!from.short) to.contents(contents)
+  } else {
+    const record = recordOf(code, from, names)
+    if (record !== null && !from.short) to.record(record)
+  }
+  return !from.short
 }
 
 function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | null {

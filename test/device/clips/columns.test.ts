@@ -177,7 +177,7 @@ describe('what the index said', () => {
     found.record({ ...aClip(5, 5), language: 'de' })
     const rest = Array.from({ length: 196 }, (_, n) => n + 5)
     expect(order(found)).toEqual([1, 4, ...rest, 3])
-    expect(found.clips).toBe(199)
+    expect(found.size).toBe(199)
     const rows = [...found.rows()].map((it) => it.clip)
     expect(rows[0]).toEqual({ ...aClip(1, 1), pinned: true })
     expect(rows[1]).toEqual({ ...aClip(4, 4), shared: true })
@@ -185,7 +185,7 @@ describe('what the index said', () => {
     expect(rows.at(-1)).toEqual({ ...aClip(3, 3), accesses: 7, lastAccessMs: 70 })
     found.changesLost()
     found.record(aClip(9, 9))
-    expect([order(found), found.clips, found.highest]).toEqual([[9], 1, 200])
+    expect([order(found), found.size, found.highest]).toEqual([[9], 1, 200])
   })
 
   it('knows which contents have files, and which files have no content', () => {
@@ -207,7 +207,7 @@ describe('what the index said', () => {
       null,
     ])
     expect(found.files).toBe(2)
-    expect([...found.contents()].map((it) => it.number)).toEqual([1, 3])
+    expect([...found.withFiles()].map((it) => it.number)).toEqual([1, 3])
   })
 
   it('takes no file for that of another content, however alike their names are', () => {

@@ -24,6 +24,8 @@ async function open(files: SimFiles, seed = 1) {
     { files, entropy: seededEntropy(seed), key },
     {
       record: (it) => void told.push(it.kind === 'shared' ? it.clip : -1),
+      clips: () => void told.push(-1),
+      contents: () => void told.push(-1),
       changesLost: () => void told.push('lost'),
     },
   )

@@ -73,7 +73,11 @@ function bytesOf(records: readonly IndexRecord[]): Buffer {
 
 function read(bytes: Buffer): { readonly whole: boolean; readonly records: readonly IndexRecord[] } {
   const records: IndexRecord[] = []
-  const whole = readRecords(bytes, (it) => void records.push(it))
+  const whole = readRecords(bytes, {
+    record: (it) => void records.push(it),
+    clips: () => {},
+    contents: () => {},
+  })
   return { whole, records }
 }
 
@@ -121,7 +125,7 @@ describe('records of the index', () => {
       fc.property(
         fc.array(record, { maxLength: 5 }),
         fc.array(record, { maxLength: 5 }),
-        fc.integer({ min: 10, max: 255 }),
+        fc.integer({ min: 12, max: 255 }),
         fc.uint8Array({ maxLength: 300 }),
         (before, after, code, body) => {
           const head = Buffer.alloc(3)
@@ -187,7 +191,7 @@ describe('records of the index', () => {
 
   it('of any bytes at all throw nothing and hand out nothing out of range', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(12), fc.uint8Array({ maxLength: 130 }))), (parts) => {
+      fc.property(fc.array(fc.tuple(fc.nat(14), fc.uint8Array({ maxLength: 130 }))), (parts) => {
         const bytes = Buffer.concat(
           parts.flatMap(([code, body]) => [Buffer.of(code, body.length & 255, body.length >> 8), body]),
         )
