@@ -188,12 +188,15 @@ export class ClipColumns {
 const figuresEach = 4
 /** Small ones: whether it is there, then as in `ContentTable` its format, sample rate, channels, level. */
 const smallEach = 5
+const nonceWordsEach = fileNonceBytes / 4
 
 export class ContentColumns {
   #rows = 0
   #figures = new Uint32Array(0)
   #small = new Uint8Array(0)
   #nonces = Buffer.from(new ArrayBuffer(0))
+  /** The same as numbers. */
+  #nonceWords = new Int32Array(this.#nonces.buffer)
   /** Of private contents, which are few. */
   readonly #ownKeys = new Map<number, string>()
 
@@ -213,16 +216,16 @@ export class ContentColumns {
 
   /** As `ClipColumns.writeTable`. */
   writeTable(it: ContentTable, rowOf: (from: number) => number): void {
-    const { numbers, sizes, durationMs, bitRates, formats, channels, levels, nonces } = it
+    const { numbers, sizes, durationMs, bitRates, formats, channels, levels, nonceWords } = it
     for (let from = 0; from < it.rows; from += 1) {
       if (!it.takes(from)) continue
       const row = rowOf(from)
       this.#setFigures(row, numbers[from] ?? 0, sizes[from] ?? 0, durationMs[from] ?? 0, bitRates[from] ?? 0)
       const sampleRate = it.sampleRates[from] ?? 0
       this.#setSmall(row, formats[from] ?? 0, sampleRate, channels[from] ?? 0, levels[from] ?? 0)
-      const nonce = from * fileNonceBytes
-      for (let at = 0; at < fileNonceBytes; at += 1) {
-        this.#nonces[row * fileNonceBytes + at] = nonces[nonce + at] ?? 0
+      const nonce = row * nonceWordsEach
+      for (let at = 0; at < nonceWordsEach; at += 1) {
+        this.#nonceWords[nonce + at] = nonceWords[from * nonceWordsEach + at] ?? 0
       }
       this.#setOwnKey(row, it.ownKey(from))
     }
@@ -258,7 +261,7 @@ export class ContentColumns {
 
   /** Whether the file of that row lies there. */
   isIn(directory: Pick<ContentFiles, 'has'>, row: number): boolean {
-    return directory.has(this.#nonces, row * fileNonceBytes)
+    return directory.has(this.#nonceWords, row * nonceWordsEach)
   }
 
   bytes(row: number): number {
@@ -298,5 +301,6 @@ export class ContentColumns {
     this.#figures = widerWords(this.#figures, rows * figuresEach)
     this.#small = widerBytes(this.#small, rows * smallEach)
     this.#nonces = Buffer.from(this.#nonces.buffer.transfer(rows * fileNonceBytes))
+    this.#nonceWords = new Int32Array(this.#nonces.buffer)
   }
 }

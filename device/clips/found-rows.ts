@@ -27,7 +27,17 @@ export class FoundClips {
   #turns = 0
   /** Turn of each row. */
   #turnOf = new Int32Array(64)
+  /** Rows of their contents, for whoever has looked for them. */
+  contentRows = new Int32Array(0)
   size = 0
+
+  /** Makes room for so many, which are expected. */
+  reserve(clips: number): void {
+    this.columns.reserve(clips)
+    this.#numbers.reserve(clips)
+    if (clips > this.#order.length) this.#order = widerInts(this.#order, clips)
+    if (clips > this.#turnOf.length) this.#turnOf = widerInts(this.#turnOf, clips)
+  }
 
   /** Rows lie below this. */
   get rows(): number {
@@ -140,6 +150,12 @@ export class FoundContents {
   /** See `state`. */
   #states = new Uint8Array(0)
   files = 0
+
+  /** As `FoundClips.reserve`. */
+  reserve(contents: number): void {
+    this.columns.reserve(contents)
+    this.#numbers.reserve(contents)
+  }
 
   /** Rows lie below this. */
   get rows(): number {

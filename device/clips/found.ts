@@ -3,6 +3,7 @@
  * Promise: packed, so that a large index is read in little memory; clips come out in the order of their last use.
  * Leaves to others: reading the index (index-log.ts), what becomes of it (recovery.ts, restore.ts).
  */
+import { cacheLimits } from '../../core/clip-limits.ts'
 import type { KnownRows } from './cache-types.ts'
 import type { ClipColumns, ContentColumns } from './columns.ts'
 import type { ContentFiles } from './content-files.ts'
@@ -70,6 +71,10 @@ export class Found {
       case 'age':
         this.age = it
         break
+      case 'room':
+        this.#clips.reserve(Math.min(it.clips, cacheLimits.itemsMax))
+        this.#contents.reserve(Math.min(it.contents, cacheLimits.itemsMax))
+        break
       case 'figures':
         this.figures = figuresOf(it.figures)
     }
@@ -100,15 +105,21 @@ export class Found {
     const contents = this.#contents
     const expired: number[] = []
     let missing = 0
+    clips.contentRows = new Int32Array(clips.rows)
     for (let turn = 0; turn < clips.turns; turn += 1) {
       const row = clips.at(turn)
       if (row === none) continue
       const content = contents.rowWithFile(clips.columns.content(row))
-      if (content === none) missing += 1
-      else contents.use(content, !clips.isOver(row, nowMs))
-      if (content !== none && !clips.isOver(row, nowMs)) continue
-      if (content !== none) expired.push(clips.columns.number(row))
-      clips.remove(clips.columns.number(row))
+      const isOver = content !== none && clips.isOver(row, nowMs)
+      if (content !== none) contents.use(content, !isOver)
+      if (content !== none && !isOver) {
+        clips.contentRows[row] = content
+        continue
+      }
+      const number = clips.columns.number(row)
+      if (isOver) expired.push(number)
+      else missing += 1
+      clips.remove(number)
     }
     return { missing, expired, ...contents.sift() }
   }
@@ -145,7 +156,7 @@ export class Found {
   }
 }
 
-/** All of them, as the policy asks for them. Each has its content, and that its file. */
+/** All of them, as the policy asks for them, once they were sifted. */
 class FoundRows implements KnownRows {
   readonly clipRows: number
   readonly contentRows: number
@@ -174,7 +185,7 @@ class FoundRows implements KnownRows {
   }
 
   content(clip: number): number {
-    return this.#contents.rowWithFile(this.#clips.columns.content(clip))
+    return this.#clips.contentRows[clip] ?? none
   }
 
   pinned(clip: number): boolean {

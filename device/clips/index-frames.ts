@@ -144,4 +144,4 @@ class Window {
   }
 }
 
-const windowBytes = 256 * 1024
+const windowBytes = 1024 * 1024

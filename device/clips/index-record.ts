@@ -58,6 +58,8 @@ export type IndexRecord =
   | { readonly kind: 'skill'; readonly skill: string; readonly seq: number }
   /** `wallMs` 0: the clock of the device was not to be trusted. */
   | { readonly kind: 'age'; readonly ageMs: number; readonly wallMs: number }
+  /** So many clips and contents are told of next, about. */
+  | { readonly kind: 'room'; readonly clips: number; readonly contents: number }
   | { readonly kind: 'figures'; readonly figures: readonly number[] }
 
 const codes: Readonly<Record<IndexRecord['kind'], number>> = {
@@ -70,6 +72,7 @@ const codes: Readonly<Record<IndexRecord['kind'], number>> = {
   figures: 7,
   pinned: 8,
   shared: 9,
+  room: 12,
 }
 const tableCodes = { clips: 10, contents: 11 } as const
 
@@ -113,6 +116,10 @@ function writeFields(to: ByteWriter, it: IndexRecord): void {
     case 'age':
       to.f64(it.ageMs)
       to.f64(it.wallMs)
+      break
+    case 'room':
+      to.u32(it.clips)
+      to.u32(it.contents)
       break
     case 'figures':
       to.u8(it.figures.length)
@@ -234,6 +241,8 @@ function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | n
       return skillOf(from)
     case codes.age:
       return ageOf(from)
+    case codes.room:
+      return { kind: 'room', clips: from.u32(), contents: from.u32() }
     case codes.figures:
       return { kind: 'figures', figures: Array.from({ length: from.u8() }, () => from.f64()) }
     default:

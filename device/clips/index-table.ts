@@ -188,7 +188,8 @@ export class ContentTable {
   readonly channels = new Uint8Array(tableRows)
   /** Or `noLevel`. */
   readonly levels = new Uint8Array(tableRows)
-  readonly nonces = Buffer.alloc(tableRows * fileNonceBytes)
+  readonly nonceWords = new Int32Array((tableRows * fileNonceBytes) / 4)
+  readonly #nonces = Buffer.from(this.nonceWords.buffer)
   /** Of all rows, one behind the other. */
   keys = ''
   readonly #flags = new Uint8Array(tableRows)
@@ -197,7 +198,7 @@ export class ContentTable {
   readonly #columns: readonly Column[] = [
     ...[this.numbers, this.sizes, this.durationMs, this.bitRates].map((it) => column(it)),
     ...[this.formats, this.sampleRates, this.channels, this.levels, this.#flags].map((it) => column(it)),
-    column(this.nonces, fileNonceBytes),
+    column(this.#nonces, fileNonceBytes),
   ]
 
   get full(): boolean {
@@ -232,7 +233,7 @@ export class ContentTable {
     this.sampleRates[row] = sampleRates.indexOf(audio.sampleRate)
     this.channels[row] = audio.channels
     this.levels[row] = audio.compressionLevel ?? noLevel
-    this.nonces.write(it.nonce, row * fileNonceBytes, fileNonceBytes, 'latin1')
+    this.#nonces.write(it.nonce, row * fileNonceBytes, fileNonceBytes, 'latin1')
     this.#flags[row] = it.ownKey === null ? 0 : ownKeyFlag
     if (it.ownKey !== null) this.#ownKeys.set(row, it.ownKey)
     this.keys += it.key

@@ -62,6 +62,7 @@ const record: fc.Arbitrary<IndexRecord> = fc.oneof(
   fc.record({ kind: fc.constant('pinned' as const), clip: number, pinned: fc.boolean() }),
   fc.record({ kind: fc.constant('skill' as const), skill: name, seq: time }),
   fc.record({ kind: fc.constant('age' as const), ageMs: time, wallMs: time }),
+  fc.record({ kind: fc.constant('room' as const), clips: number, contents: number }),
   fc.record({ kind: fc.constant('figures' as const), figures: fc.array(time, { maxLength: 20 }) }),
 )
 
@@ -125,7 +126,7 @@ describe('records of the index', () => {
       fc.property(
         fc.array(record, { maxLength: 5 }),
         fc.array(record, { maxLength: 5 }),
-        fc.integer({ min: 12, max: 255 }),
+        fc.integer({ min: 13, max: 255 }),
         fc.uint8Array({ maxLength: 300 }),
         (before, after, code, body) => {
           const head = Buffer.alloc(3)
