@@ -72,9 +72,9 @@ export class Books extends CacheNames {
   }
 
   /** As `newContent`, at a row. */
-  override placeContent(row: number, name: string, bytes: number): boolean {
+  override placeContent(row: number, bytes: number): boolean {
     this.clearRings(this.placeOf(row))
-    return super.placeContent(row, name, bytes)
+    return super.placeContent(row, bytes)
   }
 
   /** Lets a clip that is new, or was unlinked, refer to a content: the latest use of both. */

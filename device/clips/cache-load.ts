@@ -11,12 +11,12 @@ import type { SkillRow } from './skill-table.ts'
 
 /** @param books nothing is in them. @returns false: not all could be loaded */
 export function loadRows(books: Books, limits: CacheLimits, rows: KnownRows, nowMs: number): boolean {
-  books.takeRows(rows.clipRows, rows.contentRows)
+  books.takeRows(rows.ids, rows.names, rows.contentRows)
   for (let turn = 0; turn < rows.turns; turn += 1) {
     const row = rows.at(turn)
     if (row >= 0 && !loadClip(books, limits, rows, row, nowMs)) return false
   }
-  books.giveRows(rows.clipRows, rows.contentRows)
+  books.giveRows(rows.ids.length, rows.contentRows)
   return isWithin(books, limits)
 }
 
@@ -33,12 +33,12 @@ function loadClip(books: Books, limits: CacheLimits, rows: KnownRows, row: numbe
   const pinned = rows.pinned(row)
   if (!pinned && expiresMs <= nowMs) return false
   const skill = skillOf(books, limits, rows.skill(row))
-  if (skill === null || !books.placeClip(row, rows.id(row))) return false
+  if (skill === null || !books.placeClip(row)) return false
   const clip = books.placeOf(row)
   const its = rows.content(row)
   const content = books.placeOf(its)
   const isNew = books.bytesOf(content) === 0
-  if (isNew && !books.placeContent(its, rows.name(its), rows.bytes(its))) return false
+  if (isNew && !books.placeContent(its, rows.bytes(its))) return false
   books.link(clip, content, skill, pinned)
   books.setLife(clip, addedMs, expiresMs)
   books.setAccess(clip, Math.min(rows.accessedMs(row), nowMs), rows.accesses(row))

@@ -85,7 +85,7 @@ export class CacheRows extends Rings {
   }
 
   /** Takes the first so many rows of clips and of contents, where none is taken. */
-  takeRows(clips: number, contents: number): void {
+  protected takeFirst(clips: number, contents: number): void {
     this.reserve(clips, contents)
     this.nextClip = firstRow + clips
     this.nextContent = firstRow + contents

@@ -119,13 +119,15 @@ export type CacheStats = Omit<
  * Not every row need hold something. Rows of clips come by turns, the least recently used first.
  */
 export interface KnownRows {
-  /** Rows lie below these. */
-  readonly clipRows: number
+  /** By rows of clips; '': the row holds none. */
+  readonly ids: readonly string[]
+  /** By rows of contents, as `NewClip.content` with a character for each byte: 32 bytes each. The cache keeps it. */
+  readonly names: Buffer
+  /** Rows of contents lie below this. */
   readonly contentRows: number
   readonly turns: number
   /** The clip of a turn, or -1. */
   at(turn: number): number
-  id(clip: number): string
   skill(clip: number): string
   /** The row of its content. */
   content(clip: number): number
@@ -135,8 +137,6 @@ export interface KnownRows {
   expiresMs(clip: number): number
   accessedMs(clip: number): number
   accesses(clip: number): number
-  /** As `NewClip.content`. */
-  name(content: number): string
   bytes(content: number): number
 }
 

@@ -7,7 +7,7 @@
 import { ClipColumns, ContentColumns } from './columns.ts'
 import type { ContentFiles } from './content-files.ts'
 import type { ClipRecord, ContentRecord } from './index-record.ts'
-import type { ClipTable, ContentTable } from './index-table.ts'
+import { type ClipTable, type ContentTable, keyBytes } from './index-table.ts'
 import { NumberTable } from './number-table.ts'
 import { none, widerInts } from './ring.ts'
 
@@ -21,7 +21,8 @@ export interface RowContent {
 export class FoundClips {
   readonly columns = new ClipColumns()
   readonly #numbers = new NumberTable()
-  readonly #ids: string[] = []
+  /** By rows; '': nothing. */
+  readonly ids: string[] = []
   /** Row + 1 of what was used at each turn; 0: it was used again since, or is gone. */
   #order = new Int32Array(64)
   #turns = 0
@@ -55,14 +56,14 @@ export class FoundClips {
   }
 
   id(row: number): string {
-    return this.#ids[row] ?? ''
+    return this.ids[row] ?? ''
   }
 
   add(clip: ClipRecord): void {
     const row = this.#numbers.enter(clip.number)
     const isNew = !this.columns.has(row)
     this.columns.write(row, clip)
-    this.#ids[row] = clip.id
+    this.ids[row] = clip.id
     if (isNew) this.#come(row)
   }
 
@@ -73,7 +74,7 @@ export class FoundClips {
       const number = table.numbers[from] ?? 0
       const row = this.#numbers.enter(number)
       highest = Math.max(highest, number)
-      this.#ids[row] = table.id(from)
+      this.ids[row] = table.id(from)
       if (!this.columns.has(row)) this.#come(row)
       return row
     })
@@ -84,6 +85,7 @@ export class FoundClips {
     const row = this.#find(number)
     if (row === none) return
     this.columns.clear(row)
+    this.ids[row] = ''
     this.size -= 1
     this.#order[this.#turnOf[row] ?? 0] = 0
   }
@@ -140,13 +142,48 @@ export class FoundClips {
   }
 }
 
+const keyWordsEach = keyBytes / 4
+
+/** Keys of contents by rows: few of them are ever asked for as texts. */
+class Keys {
+  #words = new Int32Array(64 * keyWordsEach)
+
+  get bytes(): Buffer {
+    return Buffer.from(this.#words.buffer)
+  }
+
+  reserve(rows: number): void {
+    if (rows * keyWordsEach > this.#words.length) this.#words = widerInts(this.#words, rows * keyWordsEach)
+  }
+
+  write(row: number, key: string): void {
+    this.#grow(row)
+    this.bytes.write(key, row * keyBytes, keyBytes, 'latin1')
+  }
+
+  copy(row: number, from: Int32Array, fromRow: number): void {
+    this.#grow(row)
+    for (let at = 0; at < keyWordsEach; at += 1) {
+      this.#words[row * keyWordsEach + at] = from[fromRow * keyWordsEach + at] ?? 0
+    }
+  }
+
+  text(row: number): string {
+    return this.bytes.toString('latin1', row * keyBytes, (row + 1) * keyBytes)
+  }
+
+  #grow(row: number): void {
+    if ((row + 1) * keyWordsEach > this.#words.length) this.reserve(2 * (row + 1))
+  }
+}
+
 /** What is known of the file of a content, and of clips that refer to it. */
 const state = { noFile: 0, file: 1, over: 2, used: 3 } as const
 
 export class FoundContents {
   readonly columns = new ContentColumns()
   readonly #numbers = new NumberTable()
-  readonly #keys: string[] = []
+  readonly #keys = new Keys()
   /** See `state`. */
   #states = new Uint8Array(0)
   files = 0
@@ -155,6 +192,7 @@ export class FoundContents {
   reserve(contents: number): void {
     this.columns.reserve(contents)
     this.#numbers.reserve(contents)
+    this.#keys.reserve(contents)
   }
 
   /** Rows lie below this. */
@@ -163,13 +201,18 @@ export class FoundContents {
   }
 
   key(row: number): string {
-    return this.#keys[row] ?? ''
+    return this.#keys.text(row)
+  }
+
+  /** Of all rows. */
+  get keys(): Buffer {
+    return this.#keys.bytes
   }
 
   add(content: ContentRecord): void {
     const row = this.#numbers.enter(content.number)
     this.columns.write(row, content)
-    this.#keys[row] = content.key
+    this.#keys.write(row, content.key)
   }
 
   /** @returns the highest number in it */
@@ -179,7 +222,7 @@ export class FoundContents {
       const number = table.numbers[from] ?? 0
       const row = this.#numbers.enter(number)
       highest = Math.max(highest, number)
-      this.#keys[row] = table.key(from)
+      this.#keys.copy(row, table.keyWords, from)
       return row
     })
     return highest
@@ -217,7 +260,6 @@ export class FoundContents {
       if (now === state.file) unused.push(this.#read(row))
       if (now !== state.noFile) this.files -= 1
       this.#states[row] = state.noFile
-      this.#keys[row] = ''
       this.columns.clear(row)
     }
     return { left, unused }

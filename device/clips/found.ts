@@ -158,7 +158,8 @@ export class Found {
 
 /** All of them, as the policy asks for them, once they were sifted. */
 class FoundRows implements KnownRows {
-  readonly clipRows: number
+  readonly ids: readonly string[]
+  readonly names: Buffer
   readonly contentRows: number
   readonly turns: number
   readonly #clips: FoundClips
@@ -167,17 +168,14 @@ class FoundRows implements KnownRows {
   constructor(clips: FoundClips, contents: FoundContents) {
     this.#clips = clips
     this.#contents = contents
-    this.clipRows = clips.rows
+    this.ids = clips.ids
+    this.names = contents.keys
     this.contentRows = contents.rows
     this.turns = clips.turns
   }
 
   at(turn: number): number {
     return this.#clips.at(turn)
-  }
-
-  id(clip: number): string {
-    return this.#clips.id(clip)
   }
 
   skill(clip: number): string {
@@ -208,10 +206,6 @@ class FoundRows implements KnownRows {
 
   accesses(clip: number): number {
     return this.#clips.columns.accesses(clip)
-  }
-
-  name(content: number): string {
-    return this.#contents.key(content)
   }
 
   bytes(content: number): number {

@@ -190,8 +190,8 @@ export class ContentTable {
   readonly levels = new Uint8Array(tableRows)
   readonly nonceWords = new Int32Array((tableRows * fileNonceBytes) / 4)
   readonly #nonces = Buffer.from(this.nonceWords.buffer)
-  /** Of all rows, one behind the other. */
-  keys = ''
+  readonly keyWords = new Int32Array((tableRows * keyBytes) / 4)
+  readonly #keys = Buffer.from(this.keyWords.buffer)
   readonly #flags = new Uint8Array(tableRows)
   readonly #good = new Uint8Array(tableRows)
   readonly #ownKeys = new Map<number, string>()
@@ -199,6 +199,7 @@ export class ContentTable {
     ...[this.numbers, this.sizes, this.durationMs, this.bitRates].map((it) => column(it)),
     ...[this.formats, this.sampleRates, this.channels, this.levels, this.#flags].map((it) => column(it)),
     column(this.#nonces, fileNonceBytes),
+    column(this.#keys, keyBytes),
   ]
 
   get full(): boolean {
@@ -215,11 +216,11 @@ export class ContentTable {
   }
 
   key(row: number): string {
-    return this.keys.slice(row * keyBytes, (row + 1) * keyBytes)
+    return this.#keys.toString('latin1', row * keyBytes, (row + 1) * keyBytes)
   }
 
   ownKey(row: number): string | null {
-    return this.#ownKeys.get(row) ?? null
+    return this.#ownKeys.size === 0 ? null : (this.#ownKeys.get(row) ?? null)
   }
 
   add(it: ContentRecord): void {
@@ -236,20 +237,18 @@ export class ContentTable {
     this.#nonces.write(it.nonce, row * fileNonceBytes, fileNonceBytes, 'latin1')
     this.#flags[row] = it.ownKey === null ? 0 : ownKeyFlag
     if (it.ownKey !== null) this.#ownKeys.set(row, it.ownKey)
-    this.keys += it.key
+    this.#keys.write(it.key, row * keyBytes, keyBytes, 'latin1')
     this.rows += 1
   }
 
   clear(): void {
     this.rows = 0
-    this.keys = ''
     this.#ownKeys.clear()
   }
 
   write(to: ByteWriter): void {
     to.u8(this.rows)
     writeColumns(to, this.#columns, this.rows)
-    to.raw(this.keys)
     for (const key of this.#ownKeys.values()) to.raw(key)
   }
 
@@ -258,7 +257,6 @@ export class ContentTable {
     this.rows = from.u8()
     this.#ownKeys.clear()
     readColumns(from, this.#columns, this.rows)
-    this.keys = from.raw(this.rows * keyBytes)
     for (let row = 0; row < this.rows; row += 1) {
       if (((this.#flags[row] ?? 0) & ownKeyFlag) !== 0) this.#ownKeys.set(row, from.raw(sealKeyBytes))
       const size = this.sizes[row] ?? 0

@@ -9,7 +9,8 @@ import type { CacheLimits, KnownRows, NewClip } from '../../../device/clips/cach
 import { createClipCache } from '../../../device/clips/clip-cache.ts'
 import { ClipPair, hearing, type Step } from './clip-pair.ts'
 
-const contents = ['a', 'b', 'c', 'd', 'e'].map((it) => it.padStart(64, '0')).concat('x'.repeat(32), 'own')
+/** The first three fall into one chain. */
+const contents = ['same1', 'same2', 'same3', 'd', 'e', 'f', '\xff'].map((it) => it.padEnd(32, '.'))
 const sizeOf = (content: string): number => 5 + contents.indexOf(content)
 const skills = ['news', 'song', 'game']
 const clips = Array.from({ length: 12 }, (_, at) => `clip-${at}`)
@@ -56,12 +57,14 @@ function rowsOf(list: readonly Known[], gap: number, contentTwice: boolean): Kno
   }
   const name = (content: number): string =>
     content === names.length * gap ? (list.at(-1)?.content ?? '') : (names[content / gap] ?? '')
+  const contentRows = (names.length + 1) * gap
+  const packed = Array.from({ length: contentRows }, (_, content) => name(content).padEnd(32))
   return {
-    clipRows: (list.length + 1) * gap,
-    contentRows: (names.length + 1) * gap,
+    ids: Array.from({ length: (list.length + 1) * gap }, (_, row) => list[turnOf.get(row) ?? -1]?.clip ?? ''),
+    names: Buffer.from(packed.join(''), 'latin1'),
+    contentRows,
     turns: 2 * list.length,
     at: (turn) => (turn % 2 === 0 ? -1 : rowOf((turn - 1) / 2)),
-    id: (row) => at(row).clip,
     skill: (row) => skillOf(at(row).clip),
     content: contentRow,
     pinned: (row) => at(row).pinned,
@@ -69,7 +72,6 @@ function rowsOf(list: readonly Known[], gap: number, contentTwice: boolean): Kno
     expiresMs: (row) => at(row).addedMs + at(row).lifeMs,
     accessedMs: (row) => at(row).accessedMs,
     accesses: (row) => at(row).accesses,
-    name,
     bytes: (content) => sizeOf(name(content)),
   }
 }
@@ -118,7 +120,7 @@ test('what is loaded at once is what putting clip by clip gives, then and later'
 })
 
 const one: Known = {
-  ...{ clip: 'clip-0', content: 'own', pinned: false, addedMs: nowMs, lifeMs: Infinity },
+  ...{ clip: 'clip-0', content: contents[4] ?? '', pinned: false, addedMs: nowMs, lifeMs: Infinity },
   ...{ accessedMs: nowMs, accesses: 0 },
 }
 const wide: CacheLimits = {
@@ -128,7 +130,7 @@ const wide: CacheLimits = {
 test('rows that were void are used before new ones', () => {
   const cache = createClipCache(wide, hearing())
   expect(cache.load(rowsOf([one], 3, false), nowMs)).toBe(true)
-  expect([cache.row('clip-0'), cache.contentRow('own')]).toEqual([3, 0])
+  expect([cache.row('clip-0'), cache.contentRow(one.content)]).toEqual([3, 0])
   for (const it of clips.slice(1, 6)) {
     cache.put(it, { skill: skillOf(it), content: it.padEnd(32), bytes: 5 }, nowMs)
   }

@@ -281,8 +281,12 @@ describe('what the index said', () => {
     expect([order(found), found.size, found.files]).toEqual([[2, 4, 8], 3, 3])
     const rows = found.known()
     const kept = Array.from({ length: rows.turns }, (_, turn) => rows.at(turn)).filter((it) => it >= 0)
-    expect(kept.map((it) => rows.id(it))).toEqual(['clip2', 'clip4', 'clip8'])
-    expect(kept.map((it) => rows.name(rows.content(it)).trim())).toEqual(['1', '3', '6'])
+    expect(kept.map((it) => rows.ids[it])).toEqual(['clip2', 'clip4', 'clip8'])
+    expect(
+      kept.map((it) =>
+        rows.names.toString('latin1', 32 * rows.content(it), 32 * rows.content(it) + 32).trim(),
+      ),
+    ).toEqual(['1', '3', '6'])
     expect(kept.map((it) => rows.expiresMs(it))).toEqual([101, 1, 151])
     const { contents } = found.columns
     expect(Array.from({ length: 7 }, (_, row) => contents.has(row))).toEqual(
