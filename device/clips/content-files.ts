@@ -3,7 +3,6 @@
  * Promise: a file is found by the nonce that its name is made of; what nobody asked for is known in the end.
  */
 import { contentFilePrefix, fileOfNonce } from './contents.ts'
-import { NumberTable } from './number-table.ts'
 import { none } from './ring.ts'
 import { fileNonceBytes } from './xchacha.ts'
 
@@ -20,9 +19,8 @@ export class ContentFiles {
   readonly #words: Int32Array
   /** 1: somebody asked for it. */
   readonly #asked: Uint8Array
-  /** Files by the first four bytes of their nonces; behind each the next that begins alike. */
-  readonly #starts: NumberTable
-  readonly #first: Int32Array
+  /** The first file of each chain, by some bits of its nonce, which is random; and the next one of each file. */
+  readonly #chains: Int32Array
   readonly #next: Int32Array
   #size = 0
 
@@ -32,8 +30,7 @@ export class ContentFiles {
     this.#nonces = new Uint8Array(likely.length * fileNonceBytes)
     this.#words = new Int32Array(this.#nonces.buffer)
     this.#asked = new Uint8Array(likely.length)
-    this.#starts = new NumberTable(likely.length)
-    this.#first = new Int32Array(likely.length).fill(none)
+    this.#chains = new Int32Array(2 ** Math.ceil(Math.log2(likely.length + 1))).fill(none)
     this.#next = new Int32Array(likely.length)
     for (let from = 0; from < likely.length; from += namesAtOnce) {
       const some = likely.slice(from, from + namesAtOnce)
@@ -45,11 +42,11 @@ export class ContentFiles {
   /** @param words in which the numbers of a nonce begin at `at` */
   has(words: Int32Array, at: number): boolean {
     const own = this.#words
-    const row = this.#starts.find(words[at] ?? 0)
-    for (let file = this.#firstOf(row); file !== none; file = this.#next[file] ?? none) {
+    let file = this.#chains[this.#chainOf(words[at] ?? 0)] ?? none
+    for (; file !== none; file = this.#next[file] ?? none) {
       const from = file * wordsEach
-      if (own[from + 1] !== words[at + 1] || own[from + 2] !== words[at + 2]) continue
-      if (own[from + 3] !== words[at + 3]) continue
+      if (own[from] !== words[at] || own[from + 1] !== words[at + 1]) continue
+      if (own[from + 2] !== words[at + 2] || own[from + 3] !== words[at + 3]) continue
       this.#asked[file] = 1
       return true
     }
@@ -63,8 +60,8 @@ export class ContentFiles {
     }
   }
 
-  #firstOf(row: number): number {
-    return row === none ? none : (this.#first[row] ?? none)
+  #chainOf(word: number): number {
+    return word & (this.#chains.length - 1)
   }
 
   /** Puts the nonce of a name behind those there are. @returns false when it is not the name of a content */
@@ -85,9 +82,9 @@ export class ContentFiles {
   #add(): void {
     const file = this.#size
     this.#size += 1
-    const row = this.#starts.enter(this.#words[file * wordsEach] ?? 0)
-    this.#next[file] = this.#first[row] ?? none
-    this.#first[row] = file
+    const chain = this.#chainOf(this.#words[file * wordsEach] ?? 0)
+    this.#next[file] = this.#chains[chain] ?? none
+    this.#chains[chain] = file
   }
 
   #nameOf(file: number): string {

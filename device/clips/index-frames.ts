@@ -22,8 +22,11 @@ export interface Frame {
   readonly number: number
   /** One of those that were written when the file was made. */
   readonly snapshot: boolean
+  /** Good until `free`. */
   readonly records: Buffer
   readonly endOffset: number
+  /** Gives the memory of the records back, which would wait for the garbage collector: of a large index that is much. */
+  free(): void
 }
 
 /** Makes the frames of one file. */
@@ -112,7 +115,19 @@ async function frameAt(
   const clear = sealed.length === length ? seal.open(number, false, sealed) : null
   if (clear === null) return null
   const endOffset = offset + frameHeadBytes + length
-  return { number, snapshot: clear[0] === snapshotMark, records: clear.subarray(1), endOffset }
+  return {
+    number,
+    snapshot: clear[0] === snapshotMark,
+    records: clear.subarray(1),
+    endOffset,
+    free: () => letGo(clear),
+  }
+}
+
+/** Nobody must use it any more. Memory that it has a part in stays. */
+function letGo(bytes: Buffer): void {
+  const { buffer } = bytes
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0)
 }
 
 /** A part of the file in memory, so that small frames do not cost a read each. */
@@ -144,4 +159,4 @@ class Window {
   }
 }
 
-const windowBytes = 1024 * 1024
+const windowBytes = 512 * 1024

@@ -85,6 +85,7 @@ export async function openIndex(
         damage = 'inside'
         if (!frame.snapshot) to.changesLost()
       }
+      frame.free()
       number = frame.number + 1
       offset = frame.endOffset
       if (frame.snapshot) snapshotBytes = offset

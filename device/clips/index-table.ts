@@ -215,10 +215,6 @@ export class ContentTable {
     return this.#good[row] === 1
   }
 
-  key(row: number): string {
-    return this.#keys.toString('latin1', row * keyBytes, (row + 1) * keyBytes)
-  }
-
   ownKey(row: number): string | null {
     return this.#ownKeys.size === 0 ? null : (this.#ownKeys.get(row) ?? null)
   }

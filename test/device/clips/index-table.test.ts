@@ -69,6 +69,9 @@ interface Read {
   readonly contents: readonly ContentRecord[]
 }
 
+const keyOf = (table: ContentTable, row: number): string =>
+  Buffer.from(table.keyWords.buffer).toString('latin1', 32 * row, 32 * row + 32)
+
 const tools = recordTools()
 
 /** Rows of the tables that are good, by way of the columns. */
@@ -92,7 +95,7 @@ function read(bytes: Buffer): Read {
         columns.writeTable(table, (row) => row)
         for (let row = 0; row < table.rows; row += 1) {
           if (columns.has(row) !== table.takes(row)) expect.unreachable(`row ${row}`)
-          if (columns.has(row)) contents.push(columns.read(row, table.key(row)))
+          if (columns.has(row)) contents.push(columns.read(row, keyOf(table, row)))
         }
       },
     },
