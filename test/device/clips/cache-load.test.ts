@@ -21,7 +21,11 @@ const known = fc.record({
   content: fc.constantFrom(...contents),
   pinned: fc.integer({ min: 0, max: 3 }).map((it) => it === 0),
   addedMs: fc.integer({ min: nowMs - 10_000, max: nowMs + 200 }),
-  lifeMs: fc.oneof(fc.constant(Infinity), fc.integer({ min: 8_000, max: 5_000_000 })),
+  lifeMs: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(Infinity) },
+    { weight: 3, arbitrary: fc.integer({ min: 10_001, max: 5_000_000 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 7_000, max: 10_500 }) },
+  ),
   accessedMs: fc.integer({ min: nowMs - 10_000, max: nowMs + 200 }),
   accesses: fc.nat(5),
 })
