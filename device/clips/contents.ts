@@ -7,7 +7,7 @@
 import { assert } from '../../core/assert.ts'
 import type { ClipFiles, Entropy } from '../../core/ports.ts'
 import type { Audio } from '../../core/wire/skills.ts'
-import { ContentColumns } from './columns.ts'
+import { ContentColumns } from './content-columns.ts'
 import {
   type ContentWriter,
   readContent,

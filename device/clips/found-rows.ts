@@ -4,7 +4,8 @@
  * row and its turn.
  * Leaves to others: what the rows are for (found.ts).
  */
-import { ClipColumns, ContentColumns } from './columns.ts'
+import { ClipColumns } from './clip-columns.ts'
+import { ContentColumns } from './content-columns.ts'
 import type { ContentFiles } from './content-files.ts'
 import type { ClipRecord, ContentRecord } from './index-record.ts'
 import { type ClipTable, type ContentTable, keyBytes } from './index-table.ts'

@@ -5,7 +5,8 @@
  */
 import { cacheLimits } from '../../core/clip-limits.ts'
 import type { KnownRows } from './cache-types.ts'
-import type { ClipColumns, ContentColumns } from './columns.ts'
+import type { ClipColumns } from './clip-columns.ts'
+import type { ContentColumns } from './content-columns.ts'
 import type { ContentFiles } from './content-files.ts'
 import type { AgeMark } from './device-age.ts'
 import { type Figures, figuresOf } from './figures.ts'

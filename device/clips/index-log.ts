@@ -9,14 +9,8 @@ import { raise } from '../../core/errors.ts'
 import type { ClipFiles, Entropy } from '../../core/ports.ts'
 import { ByteWriter } from './bytes.ts'
 import { type FrameSealer, firstFrameOffset, frameSealer, openFrames } from './index-frames.ts'
-import {
-  type IndexRecord,
-  type RecordReader,
-  readRecords,
-  recordTools,
-  writeRecord,
-  writeTable,
-} from './index-record.ts'
+import { type IndexRecord, writeRecord } from './index-record.ts'
+import { type RecordReader, readRecords, recordTools, writeTable } from './index-records.ts'
 import { ClipTable, ContentTable } from './index-table.ts'
 import { fileNonceBytes } from './xchacha.ts'
 

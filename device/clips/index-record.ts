@@ -1,15 +1,15 @@
 /**
  * The records of the index of the clip cache, as bytes: what contents there are, which clips refer to them.
- * Promise: what `readRecords` hands out has every name, size and time in range; a record of a kind or with a value that
+ * Promise: what `recordOf` hands out has every name, size and time in range; a record of a kind or with a value that
  * this version does not know is passed over, so that the other slot of a board may know more.
- * Leaves to others: frames, seals and order (index-log.ts), what the records mean together (clip-store.ts).
+ * Leaves to others: many records (index-records.ts), frames, seals and order (index-log.ts), what the records mean together (clip-store.ts).
  */
 import { clipLimits } from '../../core/clip-limits.ts'
 import { safeName } from '../../core/units.ts'
 import { type Audio, clipFormats, sampleRates } from '../../core/wire/skills.ts'
-import { ByteReader, type ByteWriter } from './bytes.ts'
-import { knownNames, type Names } from './index-names.ts'
-import { ClipTable, ContentTable, noLevel } from './index-table.ts'
+import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { Names } from './index-names.ts'
+import { noLevel } from './index-table.ts'
 
 /** Bytes under one SHA-256 (a private one: under a name of its own), and how their file opens. */
 export interface ContentRecord {
@@ -62,6 +62,7 @@ export type IndexRecord =
   | { readonly kind: 'room'; readonly clips: number; readonly contents: number }
   | { readonly kind: 'figures'; readonly figures: readonly number[] }
 
+/** 10 and 11 are tables (index-records.ts). */
 const codes: Readonly<Record<IndexRecord['kind'], number>> = {
   content: 1,
   clip: 2,
@@ -74,7 +75,6 @@ const codes: Readonly<Record<IndexRecord['kind'], number>> = {
   shared: 9,
   room: 12,
 }
-const tableCodes = { clips: 10, contents: 11 } as const
 
 const flag = { pinned: 1, shared: 2, language: 4, listed: 8 } as const
 const ownKeyFlag = 1
@@ -159,71 +159,11 @@ function writeClip(to: ByteWriter, it: ClipRecord): void {
   to.f64(it.lastAccessMs)
 }
 
-/** Kind (1 byte), length (2). */
-const headBytes = 3
-
-/** Adds a table, as `writeRecord` does a record. */
-export function writeTable(to: ByteWriter, table: ClipTable | ContentTable): void {
-  to.u8(table instanceof ClipTable ? tableCodes.clips : tableCodes.contents)
-  const hole = to.hole()
-  table.write(to)
-  to.fill(hole)
-}
-
-/** Is told of records. */
-export interface RecordReader {
-  record(record: IndexRecord): void
-  /** A table is good until it returns. */
-  clips(table: ClipTable): void
-  contents(table: ContentTable): void
-}
-
-/** What reading takes, again and again. */
-export interface RecordTools {
-  readonly names: Names
-  readonly clips: ClipTable
-  readonly contents: ContentTable
-}
-
-export function recordTools(): RecordTools {
-  return { names: knownNames(), clips: new ClipTable(), contents: new ContentTable() }
-}
-
 /**
- * @param tools known from records before these
- * @returns false when the bytes are no records; what `to` was told of before then is not to be trusted.
+ * @param code of its kind. @returns null: of a kind, or with a value, that this version does not know
+ * (where `from` is short it says nothing)
  */
-export function readRecords(bytes: Buffer, to: RecordReader, tools: RecordTools = recordTools()): boolean {
-  let at = 0
-  const from = new ByteReader(bytes, 0, 0)
-  while (at < bytes.length) {
-    if (at + headBytes > bytes.length) return false
-    const code = bytes.readUInt8(at)
-    const end = at + headBytes + bytes.readUInt16LE(at + 1)
-    if (end > bytes.length) return false
-    from.turnTo(at + headBytes, end)
-    if (!readOne(code, from, to, tools)) return false
-    at = end
-  }
-  return true
-}
-
-function readOne(code: number, from: ByteReader, to: RecordReader, tools: RecordTools): boolean {
-  const { clips, contents, names } = tools
-  if (code === tableCodes.clips) {
-    clips.read(from, names)
-    if (!from.short) to.clips(clips)
-  } else if (code === tableCodes.contents) {
-    contents.read(from)
-    if (!from.short) to.contents(contents)
-  } else {
-    const record = recordOf(code, from, names)
-    if (record !== null && !from.short) to.record(record)
-  }
-  return !from.short
-}
-
-function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | null {
+export function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | null {
   switch (code) {
     case codes.content:
       return contentOf(from)

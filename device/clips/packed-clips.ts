@@ -4,7 +4,7 @@
  */
 import { assert } from '../../core/assert.ts'
 import type { ClipCache } from './cache-types.ts'
-import { ClipColumns } from './columns.ts'
+import { ClipColumns } from './clip-columns.ts'
 import type { ClipRecord } from './index-record.ts'
 import { none } from './ring.ts'
 

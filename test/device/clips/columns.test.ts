@@ -6,15 +6,12 @@ import { describe, expect, it } from 'vitest'
 import { clipLimits } from '../../../core/clip-limits.ts'
 import { clipFormats, sampleRates } from '../../../core/wire/skills.ts'
 import { ByteWriter } from '../../../device/clips/bytes.ts'
-import { ClipColumns, ContentColumns } from '../../../device/clips/columns.ts'
+import { ClipColumns } from '../../../device/clips/clip-columns.ts'
+import { ContentColumns } from '../../../device/clips/content-columns.ts'
 import { ContentFiles } from '../../../device/clips/content-files.ts'
 import { Found } from '../../../device/clips/found.ts'
-import {
-  type ClipRecord,
-  type ContentRecord,
-  readRecords,
-  writeTable,
-} from '../../../device/clips/index-record.ts'
+import type { ClipRecord, ContentRecord } from '../../../device/clips/index-record.ts'
+import { readRecords, writeTable } from '../../../device/clips/index-records.ts'
 import { ClipTable, ContentTable } from '../../../device/clips/index-table.ts'
 import { NumberTable } from '../../../device/clips/number-table.ts'
 import { Words } from '../../../device/clips/words.ts'

@@ -9,9 +9,9 @@ import {
   type ClipRecord,
   type ContentRecord,
   type IndexRecord,
-  readRecords,
   writeRecord,
 } from '../../../device/clips/index-record.ts'
+import { readRecords } from '../../../device/clips/index-records.ts'
 
 const latin1 = (length: number) =>
   fc.uint8Array({ minLength: length, maxLength: length }).map((it) => Buffer.from(it).toString('latin1'))

@@ -5,14 +5,10 @@ import { clipLimits } from '../../../core/clip-limits.ts'
 import { safeName } from '../../../core/units.ts'
 import { clipFormats, languageForm, sampleRates } from '../../../core/wire/skills.ts'
 import { ByteWriter } from '../../../device/clips/bytes.ts'
-import { ClipColumns, ContentColumns } from '../../../device/clips/columns.ts'
-import {
-  type ClipRecord,
-  type ContentRecord,
-  readRecords,
-  recordTools,
-  writeTable,
-} from '../../../device/clips/index-record.ts'
+import { ClipColumns } from '../../../device/clips/clip-columns.ts'
+import { ContentColumns } from '../../../device/clips/content-columns.ts'
+import type { ClipRecord, ContentRecord } from '../../../device/clips/index-record.ts'
+import { readRecords, recordTools, writeTable } from '../../../device/clips/index-records.ts'
 import { ClipTable, ContentTable, tableRows } from '../../../device/clips/index-table.ts'
 
 const latin1 = (length: number) =>
