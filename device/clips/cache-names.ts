@@ -36,9 +36,9 @@ export class CacheNames extends CacheRows {
   bytes = 0
   private readonly clips = new Map<string, number>()
   private ids = new Array<string>(firstRow).fill('')
-  /** null: it is packed still, and nobody has asked for it. */
+  /** null: it is packed. */
   private names = new Array<string | null>(firstRow).fill('')
-  /** Names of contents that were there from the beginning, by rows. */
+  /** Names of contents that were there from the beginning, by rows: half of what texts would take. */
   private packed: Buffer = Buffer.alloc(0)
   /** The first contents of the chains, 0: none. The count is a power of two. */
   private chains = new Int32Array(chainsAtFirst)
@@ -124,9 +124,7 @@ export class CacheNames extends CacheRows {
 
   private unpack(content: number): string {
     const from = this.shown(content) * packedLength
-    const name = this.packed.toString('latin1', from, from + packedLength)
-    this.names[content] = name
-    return name
+    return this.packed.toString('latin1', from, from + packedLength)
   }
 
   /** @param hash of the name. @returns the number of a content, or -1 */
