@@ -14,14 +14,14 @@ const namesAtOnce = 1_024
 
 export class ContentFiles {
   readonly #digits = hexDigits()
-  readonly #nonces: Uint8Array
+  readonly #nonces: Uint8Array<ArrayBuffer>
   /** The same as numbers. */
   readonly #words: Int32Array
   /** 1: somebody asked for it. */
   readonly #asked: Uint8Array
   /** The first file of each chain, by some bits of its nonce, which is random; and the next one of each file. */
-  readonly #chains: Int32Array
-  readonly #next: Int32Array
+  readonly #chains: Int32Array<ArrayBuffer>
+  readonly #next: Int32Array<ArrayBuffer>
   #size = 0
 
   /** @param names of files; those that are of no content are passed over */
@@ -58,6 +58,12 @@ export class ContentFiles {
     for (let file = 0; file < this.#size; file += 1) {
       if (this.#asked[file] === 0) yield this.#nameOf(file)
     }
+  }
+
+  /** Gives its memory back at once; it must not be asked again. */
+  free(): void {
+    for (const { buffer } of [this.#nonces, this.#chains, this.#next]) buffer.transfer(0)
+    this.#size = 0
   }
 
   #chainOf(word: number): number {

@@ -53,6 +53,7 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   ])
   found.meet(directory)
   const unknown = [...directory.unknown()]
+  directory.free()
   const gone = index.state === 'missing' && unknown.length > 0
   if (gone || index.state === 'foreign' || index.damage === 'inside') {
     lost.push(fault('EB-CLIP-INDEX', `the index of the clip cache is ${gone ? 'missing' : 'damaged'}`))
