@@ -165,7 +165,7 @@ async function timed(runs: number, get: (number: number) => Promise<number>) {
 async function makeIndex(directory: string, count: number): Promise<void> {
   const files = await openClipFiles(directory)
   const key = cacheKeys(await makeClipKey(files, wrappingKey, systemEntropy))
-  const nothing = { record: () => {}, changesLost: () => {} }
+  const nothing = { record: () => {}, clips: () => {}, contents: () => {}, changesLost: () => {} }
   const { log } = await openIndex({ files, entropy: systemEntropy, key: key.index }, nothing)
   await log.rewrite(records(directory, count))
   await files.close()
@@ -176,6 +176,7 @@ function* records(directory: string, count: number): Generator<IndexRecord> {
   const name = (bytes: number): string =>
     Buffer.from(Uint8Array.from({ length: bytes }, () => random.below(256))).toString('latin1')
   const audio = { format: 'wav', durationMs: 6_250, sampleRate: 16_000, bitRate: 256_000 } as const
+  yield { kind: 'room', clips: count, contents: Math.ceil((count * 4) / 5) }
   for (let number = 1; number <= count; number += 1) {
     const content = Math.ceil((number * 4) / 5)
     if (content !== Math.ceil(((number - 1) * 4) / 5)) {

@@ -47,6 +47,12 @@ export class ByteWriter {
     this.#at += this.#bytes.write(text, this.#at, 'latin1')
   }
 
+  bytes(bytes: Uint8Array): void {
+    this.#room(bytes.length)
+    this.#bytes.set(bytes, this.#at)
+    this.#at += bytes.length
+  }
+
   /** Leaves room for two bytes. @returns where */
   hole(): number {
     this.#room(2)
@@ -116,6 +122,13 @@ export class ByteReader {
     const text = this.#bytes.toString('latin1', this.#at, this.#at + bytes)
     this.#at += bytes
     return text
+  }
+
+  /** The next bytes into the first of those; they stay as they are when it is short. */
+  fill(into: Uint8Array, bytes: number): void {
+    if (!this.#has(bytes)) return
+    this.#bytes.copy(into, 0, this.#at, this.#at + bytes)
+    this.#at += bytes
   }
 
   #has(bytes: number): boolean {

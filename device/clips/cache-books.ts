@@ -67,10 +67,14 @@ export class Books extends CacheNames {
   /** A content without clips yet, in no order yet; `link` must follow. */
   newContent(name: string, hash: number, bytes: number, usual: number): number {
     const content = this.enterContent(name, hash, bytes, usual)
-    this.clearRing(this.contentRing(content))
-    this.clearRing(this.contentRing(content) + 2)
-    this.clearRing(this.orderPlaceOf(content))
+    this.clearRings(content)
     return content
+  }
+
+  /** As `newContent`, at a row. */
+  override placeContent(row: number, bytes: number): boolean {
+    this.clearRings(this.placeOf(row))
+    return super.placeContent(row, bytes)
   }
 
   /** Lets a clip that is new, or was unlinked, refer to a content: the latest use of both. */
@@ -212,6 +216,13 @@ export class Books extends CacheNames {
       // One that loses its last pin counts as used: no other place in the order can be found for it in O(1).
       this.useContent(content)
     } else if (this.hasPin(content) && !this.hasLoose(content)) this.touch(held, this.orderPlaceOf(content))
+  }
+
+  /** A content without clips, in no order. */
+  private clearRings(content: number): void {
+    this.clearRing(this.contentRing(content))
+    this.clearRing(this.contentRing(content) + 2)
+    this.clearRing(this.orderPlaceOf(content))
   }
 
   /** Puts a content behind the last of the ring where it belongs. */

@@ -18,14 +18,28 @@ const chainsAtFirst = 256
 /** There are at least so many chains for each content. */
 const chainsEach = 2
 
+const hashAtFirst = 0x811c_9dc5 | 0
+
+function hashed(hash: number, byte: number): number {
+  return Math.imul(hash ^ byte, 0x0100_0193)
+}
+
+function mixed(hash: number): number {
+  const wide = Math.imul(hash ^ (hash >>> 15), 0x2c1b_3c6d)
+  return wide ^ (wide >>> 13)
+}
+
 export class CacheNames extends CacheRows {
   /** How many. */
   contents = 0
   /** Of all contents, each once. */
   bytes = 0
   private readonly clips = new Map<string, number>()
-  private readonly ids = new Array<string>(firstRow).fill('')
-  private readonly names = new Array<string>(firstRow).fill('')
+  private ids = new Array<string>(firstRow).fill('')
+  /** null: it is packed. */
+  private names = new Array<string | null>(firstRow).fill('')
+  /** Names of contents that were there from the beginning, by rows: half of what texts would take. */
+  private packed: Buffer = Buffer.alloc(0)
   /** The first contents of the chains, 0: none. The count is a power of two. */
   private chains = new Int32Array(chainsAtFirst)
 
@@ -56,6 +70,35 @@ export class CacheNames extends CacheRows {
     return clip
   }
 
+  /** Takes rows of clips and contents, where none is taken, before any is placed. As `KnownRows` has them. */
+  takeRows(ids: readonly string[], names: Buffer, contents: number): void {
+    this.takeFirst(ids.length, contents)
+    this.ids = this.ids.concat(ids)
+    for (let row = 0; row < contents; row += 1) this.names.push('')
+    this.packed = names
+    let chains = this.chains.length
+    while (chains < chainsEach * contents) chains *= 2
+    this.chains = new Int32Array(chains)
+  }
+
+  /** Of the rows that `takeRows` took, gives those back where nothing was placed. */
+  giveRows(clips: number, contents: number): void {
+    for (let row = firstRow + clips - 1; row >= firstRow; row -= 1) {
+      if (this.ids[row] === '') this.giveClip(row)
+    }
+    for (let row = firstRow + contents - 1; row >= firstRow; row -= 1) {
+      if (this.names[row] === '') this.giveContent(row)
+    }
+  }
+
+  /** @param row that `takeRows` took. @returns false, with the ids in no order: there is one already */
+  placeClip(row: number): boolean {
+    const { size } = this.clips
+    const clip = this.placeOf(row)
+    this.clips.set(this.id(clip), clip)
+    return this.clips.size > size
+  }
+
   leaveClip(clip: number): void {
     this.clips.delete(this.id(clip))
     this.ids[clip] = ''
@@ -66,17 +109,29 @@ export class CacheNames extends CacheRows {
   hash(name: string): number {
     const { length } = name
     const end = length === hexLength ? hexDigits : length === packedLength ? packedBytes : length
-    let hash = 0x811c_9dc5 | 0
-    for (let at = 0; at < end; at += 1) hash = Math.imul(hash ^ name.charCodeAt(at), 0x0100_0193)
-    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b_3c6d)
-    return hash ^ (hash >>> 13)
+    let hash = hashAtFirst
+    for (let at = 0; at < end; at += 1) hash = hashed(hash, name.charCodeAt(at))
+    return mixed(hash)
+  }
+
+  /** The same of a packed name. */
+  private packedHash(row: number): number {
+    const from = row * packedLength
+    let hash = hashAtFirst
+    for (let at = 0; at < packedBytes; at += 1) hash = hashed(hash, this.packed[from + at] ?? 0)
+    return mixed(hash)
+  }
+
+  private unpack(content: number): string {
+    const from = this.shown(content) * packedLength
+    return this.packed.toString('latin1', from, from + packedLength)
   }
 
   /** @param hash of the name. @returns the number of a content, or -1 */
   findContent(name: string, hash: number): number {
     let content = this.chains[hash & (this.chains.length - 1)] ?? 0
     while (content !== 0) {
-      if (this.hashOf(content) === hash && this.names[content] === name) return content
+      if (this.hashOf(content) === hash && this.name(content) === name) return content
       content = this.chained(content)
     }
     return -1
@@ -88,20 +143,30 @@ export class CacheNames extends CacheRows {
   }
 
   name(content: number): string {
-    return this.names[content] ?? ''
+    const name = this.names[content]
+    return name === null ? this.unpack(content) : (name ?? '')
   }
 
   /** A content that is not there, its rings void yet. @param usual as `takeContent` */
   enterContent(name: string, hash: number, bytes: number, usual: number): number {
     const content = this.takeContent(usual)
-    this.names[content] = name
-    this.setBytes(content, bytes)
-    this.setHash(content, hash)
-    this.bytes += bytes
-    this.contents += 1
-    if (chainsEach * this.contents > this.chains.length) this.doubleChains()
-    this.chain(this.chains, content)
+    this.nameContent(content, name, hash, bytes)
     return content
+  }
+
+  /** A content, as `enterContent`. @param row that `takeRows` took. @returns false: there is one of that name */
+  placeContent(row: number, bytes: number): boolean {
+    const content = this.placeOf(row)
+    const hash = this.packedHash(row)
+    for (
+      let other = this.chains[hash & (this.chains.length - 1)] ?? 0;
+      other !== 0;
+      other = this.chained(other)
+    ) {
+      if (this.hashOf(other) === hash && this.name(other) === this.unpack(content)) return false
+    }
+    this.nameContent(content, null, hash, bytes)
+    return true
   }
 
   leaveContent(content: number): void {
@@ -110,6 +175,16 @@ export class CacheNames extends CacheRows {
     this.contents -= 1
     this.names[content] = ''
     this.giveContent(content)
+  }
+
+  private nameContent(content: number, name: string | null, hash: number, bytes: number): void {
+    this.names[content] = name
+    this.setBytes(content, bytes)
+    this.setHash(content, hash)
+    this.bytes += bytes
+    this.contents += 1
+    if (chainsEach * this.contents > this.chains.length) this.doubleChains()
+    this.chain(this.chains, content)
   }
 
   private chain(chains: Int32Array, content: number): void {

@@ -79,6 +79,18 @@ export class CacheRows extends Rings {
     return row < 0 ? -1 : row - firstRow
   }
 
+  /** The row that others know by that number. */
+  placeOf(shown: number): number {
+    return shown + firstRow
+  }
+
+  /** Takes the first so many rows of clips and of contents, where none is taken. */
+  protected takeFirst(clips: number, contents: number): void {
+    this.reserve(clips, contents)
+    this.nextClip = firstRow + clips
+    this.nextContent = firstRow + contents
+  }
+
   /** The ring of its content in which a clip lies. */
   contentRingOf(clip: number): number {
     return this.links[clip << rowShift] ?? 0

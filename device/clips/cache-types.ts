@@ -114,12 +114,43 @@ export type CacheStats = Omit<
   'fetchSaved' | 'fetchedBytes' | 'damaged' | 'memoryBytes' | 'memoryHits' | 'skills'
 > & { readonly pinnedItems: number }
 
+/**
+ * Clips and contents by rows, for a cache that is empty: a row is the number that `row` and `contentRow` give afterwards.
+ * Not every row need hold something. Rows of clips come by turns, the least recently used first.
+ */
+export interface KnownRows {
+  /** By rows of clips; '': the row holds none. */
+  readonly ids: readonly string[]
+  /** By rows of contents, as `NewClip.content` with a character for each byte: 32 bytes each. The cache keeps it. */
+  readonly names: Buffer
+  /** Rows of contents lie below this. */
+  readonly contentRows: number
+  readonly turns: number
+  /** The clip of a turn, or -1. */
+  at(turn: number): number
+  skill(clip: number): string
+  /** The row of its content. */
+  content(clip: number): number
+  pinned(clip: number): boolean
+  addedMs(clip: number): number
+  /** Infinity: never. */
+  expiresMs(clip: number): number
+  accessedMs(clip: number): number
+  accesses(clip: number): number
+  bytes(content: number): number
+}
+
 export interface ClipCache {
   /**
    * Adds a clip, gives it another content or renews it: its latest use. Who must give way leaves, first of its
    * skill, then for bytes, then for items; nobody does for a clip that is refused.
    */
   put(clip: string, it: NewClip, nowMs: number): PutResult
+  /**
+   * What `put` of each clip by turns does, in an empty cache, where none of them would be refused or would make another
+   * leave or change. @returns false: there is one, or an id or a content comes twice, and nothing is loaded
+   */
+  load(rows: KnownRows, nowMs: number): boolean
   /**
    * Counts a hit and makes the clip the most recent, or counts a miss. A clip that has expired leaves and is a miss.
    * One that was added in the future (the clock was set back) counts as added now. Never evicts.

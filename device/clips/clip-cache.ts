@@ -8,6 +8,7 @@
  */
 import { assert } from '../../core/assert.ts'
 import { Books } from './cache-books.ts'
+import { loadRows } from './cache-load.ts'
 import { freeBytes, keepLimits, keepQuota, refusal } from './cache-room.ts'
 import type {
   CacheLimits,
@@ -16,6 +17,7 @@ import type {
   ClipCache,
   ContentEntry,
   Entry,
+  KnownRows,
   NewClip,
   PutResult,
   SkillEntry,
@@ -29,7 +31,8 @@ export function createClipCache(limits: CacheLimits, listener: CacheListener): C
 }
 
 class Cache implements ClipCache {
-  private readonly books: Books
+  private readonly listener: CacheListener
+  private books: Books
   private limits: CacheLimits
   private hits = 0
   private misses = 0
@@ -39,7 +42,16 @@ class Cache implements ClipCache {
 
   constructor(limits: CacheLimits, listener: CacheListener) {
     this.limits = limits
+    this.listener = listener
     this.books = new Books(listener)
+  }
+
+  load(rows: KnownRows, nowMs: number): boolean {
+    assert(this.books.changes === 0, 'a clip cache is loaded before anything else')
+    const books = new Books(this.listener)
+    const isWhole = loadRows(books, this.limits, rows, nowMs)
+    if (isWhole) this.books = books
+    return isWhole
   }
 
   put(id: string, it: NewClip, nowMs: number): PutResult {

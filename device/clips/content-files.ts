@@ -3,45 +3,50 @@
  * Promise: a file is found by the nonce that its name is made of; what nobody asked for is known in the end.
  */
 import { contentFilePrefix, fileOfNonce } from './contents.ts'
-import { NumberTable } from './number-table.ts'
 import { none } from './ring.ts'
 import { fileNonceBytes } from './xchacha.ts'
 
 /** A nonce is that many numbers of 32 bits. */
 const wordsEach = fileNonceBytes / 4
-const digitsEach = 8
-const prefixCode = contentFilePrefix.charCodeAt(0)
+const nameLength = contentFilePrefix.length + 2 * fileNonceBytes
+/** Names are looked at so many at a time, as bytes: a text is asked for its letters far more slowly. */
+const namesAtOnce = 1_024
 
 export class ContentFiles {
-  readonly #nonces: Int32Array
+  readonly #digits = hexDigits()
+  readonly #nonces: Uint8Array<ArrayBuffer>
+  /** The same as numbers. */
+  readonly #words: Int32Array
   /** 1: somebody asked for it. */
   readonly #asked: Uint8Array
-  /** Files by the first four bytes of their nonces; behind each the next that begins alike. */
-  readonly #starts: NumberTable
-  readonly #first: Int32Array
-  readonly #next: Int32Array
+  /** The first file of each chain, by some bits of its nonce, which is random; and the next one of each file. */
+  readonly #chains: Int32Array<ArrayBuffer>
+  readonly #next: Int32Array<ArrayBuffer>
   #size = 0
 
   /** @param names of files; those that are of no content are passed over */
   constructor(names: readonly string[]) {
-    this.#nonces = new Int32Array(names.length * wordsEach)
-    this.#asked = new Uint8Array(names.length)
-    this.#starts = new NumberTable(names.length)
-    this.#first = new Int32Array(names.length).fill(none)
-    this.#next = new Int32Array(names.length)
-    for (const name of names) if (this.#read(name)) this.#add()
+    const likely = names.filter((it) => it.length === nameLength && it.startsWith(contentFilePrefix))
+    this.#nonces = new Uint8Array(likely.length * fileNonceBytes)
+    this.#words = new Int32Array(this.#nonces.buffer)
+    this.#asked = new Uint8Array(likely.length)
+    this.#chains = new Int32Array(2 ** Math.ceil(Math.log2(likely.length + 1))).fill(none)
+    this.#next = new Int32Array(likely.length)
+    for (let from = 0; from < likely.length; from += namesAtOnce) {
+      const some = likely.slice(from, from + namesAtOnce)
+      const bytes = Buffer.from(some.join(''), 'latin1')
+      for (let at = 0; at < bytes.length; at += nameLength) if (this.#read(bytes, at)) this.#add()
+    }
   }
 
-  /** @param bytes in which the 16 of a nonce begin at `at` */
-  has(bytes: Buffer, at: number): boolean {
-    const one = bytes.readInt32BE(at)
-    const two = bytes.readInt32BE(at + 4)
-    const three = bytes.readInt32BE(at + 8)
-    const four = bytes.readInt32BE(at + 12)
-    const nonces = this.#nonces
-    for (let file = this.#firstOf(one); file !== none; file = this.#next[file] ?? none) {
+  /** @param words in which the numbers of a nonce begin at `at` */
+  has(words: Int32Array, at: number): boolean {
+    const own = this.#words
+    let file = this.#chains[this.#chainOf(words[at] ?? 0)] ?? none
+    for (; file !== none; file = this.#next[file] ?? none) {
       const from = file * wordsEach
-      if (nonces[from + 1] !== two || nonces[from + 2] !== three || nonces[from + 3] !== four) continue
+      if (own[from] !== words[at] || own[from + 1] !== words[at + 1]) continue
+      if (own[from + 2] !== words[at + 2] || own[from + 3] !== words[at + 3]) continue
       this.#asked[file] = 1
       return true
     }
@@ -55,44 +60,48 @@ export class ContentFiles {
     }
   }
 
-  #firstOf(start: number): number {
-    const row = this.#starts.find(start)
-    return row === none ? none : (this.#first[row] ?? none)
+  /** Gives its memory back at once; it must not be asked again. */
+  free(): void {
+    for (const { buffer } of [this.#nonces, this.#chains, this.#next]) buffer.transfer(0)
+    this.#size = 0
+  }
+
+  #chainOf(word: number): number {
+    return word & (this.#chains.length - 1)
   }
 
   /** Puts the nonce of a name behind those there are. @returns false when it is not the name of a content */
-  #read(name: string): boolean {
-    const digits = wordsEach * digitsEach
-    if (name.length !== 1 + digits || name.charCodeAt(0) !== prefixCode) return false
-    let word = 0
-    for (let place = 1; place <= digits; place += 1) {
-      const digit = digitOf(name.charCodeAt(place))
-      if (digit === none) return false
-      word = (word << 4) | digit
-      if (place % digitsEach === 0) this.#nonces[this.#size * wordsEach + place / digitsEach - 1] = word
+  #read(bytes: Buffer, name: number): boolean {
+    const to = this.#size * fileNonceBytes
+    const digits = this.#digits
+    let at = name + contentFilePrefix.length
+    let wrong = 0
+    for (let byte = 0; byte < fileNonceBytes; byte += 1) {
+      const value = ((digits[bytes[at] ?? 0] ?? none) << 4) | (digits[bytes[at + 1] ?? 0] ?? none)
+      this.#nonces[to + byte] = value
+      wrong |= value
+      at += 2
     }
-    return true
+    return wrong >= 0
   }
 
   #add(): void {
     const file = this.#size
     this.#size += 1
-    const row = this.#starts.enter(this.#nonces[file * wordsEach] ?? 0)
-    this.#next[file] = this.#first[row] ?? none
-    this.#first[row] = file
+    const chain = this.#chainOf(this.#words[file * wordsEach] ?? 0)
+    this.#next[file] = this.#chains[chain] ?? none
+    this.#chains[chain] = file
   }
 
   #nameOf(file: number): string {
-    const nonce = Buffer.alloc(fileNonceBytes)
-    for (let word = 0; word < wordsEach; word += 1) {
-      nonce.writeInt32BE(this.#nonces[file * wordsEach + word] ?? 0, 4 * word)
-    }
-    return fileOfNonce(nonce.toString('hex'))
+    const { buffer } = this.#nonces
+    return fileOfNonce(Buffer.from(buffer, file * fileNonceBytes, fileNonceBytes).toString('hex'))
   }
 }
 
-/** What a digit of hex stands for, or `none`: of names there are small ones only. */
-function digitOf(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48
-  return code >= 97 && code <= 102 ? code - 87 : none
+/** What each byte stands for as a digit of hex, or `none`: of names there are small ones only. */
+function hexDigits(): Int8Array {
+  const digits = new Int8Array(256).fill(none)
+  for (const [digit, letter] of [...'0123456789abcdef'].entries()) digits[letter.charCodeAt(0)] = digit
+  return digits
 }

@@ -7,7 +7,7 @@
 import { assert } from '../../core/assert.ts'
 import type { ClipFiles, Entropy } from '../../core/ports.ts'
 import type { Audio } from '../../core/wire/skills.ts'
-import { ContentColumns } from './columns.ts'
+import { ContentColumns } from './content-columns.ts'
 import {
   type ContentWriter,
   readContent,
@@ -54,7 +54,7 @@ export class Contents {
   readonly #key: Uint8Array
   readonly #rowOf: (key: string) => number
   /** In the rows that the policy gives them. */
-  readonly #columns = new ContentColumns()
+  #columns = new ContentColumns()
   /** By file. */
   readonly #inUse = new Map<string, InUse>()
   /** Files that nothing refers to any more, to be removed when that is durable. */
@@ -81,6 +81,11 @@ export class Contents {
   /** So many contents are expected. */
   reserve(contents: number): void {
     this.#columns.reserve(contents)
+  }
+
+  /** Takes what is known of all contents that the policy has, in the rows that it has for them. */
+  adopt(columns: ContentColumns): void {
+    this.#columns = columns
   }
 
   has(key: string): boolean {

@@ -1,16 +1,37 @@
 /**
- * What the index of the clip cache said, record by record, until it is taken into the cache.
+ * What the index of the clip cache said, record by record or by tables, until it is taken into the cache.
  * Promise: packed, so that a large index is read in little memory; clips come out in the order of their last use.
  * Leaves to others: reading the index (index-log.ts), what becomes of it (recovery.ts, restore.ts).
  */
-import { ClipColumns, ContentColumns } from './columns.ts'
+import { cacheLimits } from '../../core/clip-limits.ts'
+import type { KnownRows } from './cache-types.ts'
+import type { ClipColumns } from './clip-columns.ts'
+import type { ContentColumns } from './content-columns.ts'
 import type { ContentFiles } from './content-files.ts'
 import type { AgeMark } from './device-age.ts'
 import { type Figures, figuresOf } from './figures.ts'
+import { FoundClips, FoundContents, type RowContent } from './found-rows.ts'
 import type { ClipRecord, ContentRecord, IndexRecord } from './index-record.ts'
-import { NumberTable } from './number-table.ts'
-import type { Row, RowContent } from './restore.ts'
-import { none, widerInts } from './ring.ts'
+import type { ClipTable, ContentTable } from './index-table.ts'
+import { none } from './ring.ts'
+
+/** A clip of the index; `content` null: its file is not there. */
+export interface Row {
+  readonly clip: ClipRecord
+  readonly content: RowContent | null
+}
+
+/** What cannot be taken into the cache, whatever else there is. */
+export interface Unfit {
+  /** Clips whose content has no file. */
+  readonly missing: number
+  /** Numbers of clips that have expired. */
+  readonly expired: readonly number[]
+  /** Contents of theirs that no other clip refers to. */
+  readonly left: readonly ContentRecord[]
+  /** Contents that no clip referred to. */
+  readonly unused: readonly ContentRecord[]
+}
 
 export class Found {
   age: AgeMark | null = null
@@ -51,9 +72,21 @@ export class Found {
       case 'age':
         this.age = it
         break
+      case 'room':
+        this.#clips.reserve(Math.min(it.clips, cacheLimits.itemsMax))
+        this.#contents.reserve(Math.min(it.contents, cacheLimits.itemsMax))
+        break
       case 'figures':
         this.figures = figuresOf(it.figures)
     }
+  }
+
+  clips(table: ClipTable): void {
+    this.highest = Math.max(this.highest, this.#clips.addTable(table))
+  }
+
+  contents(table: ContentTable): void {
+    this.highestContent = Math.max(this.highestContent, this.#contents.addTable(table))
   }
 
   /** Clips may have been forgotten, lists carried out: what is known from before is not to be trusted. */
@@ -67,6 +100,40 @@ export class Found {
     this.#contents.meet(directory)
   }
 
+  /** Takes out what cannot be taken into the cache, and then contents that no clip refers to. */
+  sift(nowMs: number): Unfit {
+    const clips = this.#clips
+    const contents = this.#contents
+    const expired: number[] = []
+    let missing = 0
+    clips.contentRows = new Int32Array(clips.rows)
+    for (let turn = 0; turn < clips.turns; turn += 1) {
+      const row = clips.at(turn)
+      if (row === none) continue
+      const content = contents.rowWithFile(clips.columns.content(row))
+      const isOver = content !== none && clips.isOver(row, nowMs)
+      if (content !== none) contents.use(content, !isOver)
+      if (content !== none && !isOver) {
+        clips.contentRows[row] = content
+        continue
+      }
+      const number = clips.columns.number(row)
+      if (isOver) expired.push(number)
+      else missing += 1
+      clips.remove(number)
+    }
+    return { missing, expired, ...contents.sift() }
+  }
+
+  /** What is left, for the policy: the columns are those of the store afterwards. */
+  known(): KnownRows {
+    return new FoundRows(this.#clips, this.#contents)
+  }
+
+  get columns(): { readonly clips: ClipColumns; readonly contents: ContentColumns } {
+    return { clips: this.#clips.columns, contents: this.#contents.columns }
+  }
+
   /** The least recently used first. */
   *rows(): IterableIterator<Row> {
     for (const clip of this.#clips.inOrder()) {
@@ -75,7 +142,7 @@ export class Found {
   }
 
   /** How many clips there are. */
-  get clips(): number {
+  get size(): number {
     return this.#clips.size
   }
 
@@ -85,114 +152,64 @@ export class Found {
   }
 
   /** Those contents. */
-  contents(): IterableIterator<ContentRecord> {
+  withFiles(): IterableIterator<ContentRecord> {
     return this.#contents.all()
   }
 }
 
-class FoundClips {
-  readonly #rows = new NumberTable()
-  readonly #columns = new ClipColumns()
-  readonly #ids: string[] = []
-  /** Row + 1 of what was used at each turn; 0: it was used again since, or is gone. */
-  #order = new Int32Array(64)
-  #turns = 0
-  /** Turn of each row. */
-  #turnOf = new Int32Array(64)
-  size = 0
+/** All of them, as the policy asks for them, once they were sifted. */
+class FoundRows implements KnownRows {
+  readonly ids: readonly string[]
+  readonly names: Buffer
+  readonly contentRows: number
+  readonly turns: number
+  readonly #clips: FoundClips
+  readonly #contents: FoundContents
 
-  add(clip: ClipRecord): void {
-    const row = this.#rows.enter(clip.number)
-    const isNew = !this.#columns.has(row)
-    this.#columns.write(row, clip)
-    this.#ids[row] = clip.id
-    if (!isNew) return
-    this.size += 1
-    this.#use(row)
+  constructor(clips: FoundClips, contents: FoundContents) {
+    this.#clips = clips
+    this.#contents = contents
+    this.ids = clips.ids
+    this.names = contents.keys
+    this.contentRows = contents.rows
+    this.turns = clips.turns
   }
 
-  remove(number: number): void {
-    const row = this.#find(number)
-    if (row === none) return
-    this.#columns.clear(row)
-    this.size -= 1
-    this.#order[this.#turnOf[row] ?? 0] = 0
+  at(turn: number): number {
+    return this.#clips.at(turn)
   }
 
-  /** Makes it the most recent. */
-  use(number: number): void {
-    const row = this.#find(number)
-    if (row === none) return
-    this.#order[this.#turnOf[row] ?? 0] = 0
-    this.#use(row)
+  skill(clip: number): string {
+    return this.#clips.columns.skill(clip)
   }
 
-  edit(number: number, change: Partial<ClipRecord>): void {
-    const row = this.#find(number)
-    if (row !== none) this.#columns.write(row, { ...this.#read(row), ...change })
+  content(clip: number): number {
+    return this.#clips.contentRows[clip] ?? none
   }
 
-  *inOrder(): IterableIterator<ClipRecord> {
-    for (let turn = 0; turn < this.#turns; turn += 1) {
-      const row = (this.#order[turn] ?? 0) - 1
-      if (row !== none) yield this.#read(row)
-    }
+  pinned(clip: number): boolean {
+    return this.#clips.columns.pinned(clip)
   }
 
-  #find(number: number): number {
-    const row = this.#rows.find(number)
-    return row !== none && this.#columns.has(row) ? row : none
+  addedMs(clip: number): number {
+    return this.#clips.columns.addedMs(clip)
   }
 
-  #read(row: number): ClipRecord {
-    return this.#columns.read(row, this.#ids[row] ?? '')
+  expiresMs(clip: number): number {
+    const at = this.#clips.columns.expiresMs(clip)
+    return at === 0 ? Infinity : at
   }
 
-  #use(row: number): void {
-    if (this.#turns === this.#order.length) this.#order = widerInts(this.#order, 2 * this.#turns)
-    if (row >= this.#turnOf.length) this.#turnOf = widerInts(this.#turnOf, 2 * row)
-    this.#order[this.#turns] = row + 1
-    this.#turnOf[row] = this.#turns
-    this.#turns += 1
-  }
-}
-
-class FoundContents {
-  readonly #rows = new NumberTable()
-  readonly #columns = new ContentColumns()
-  readonly #keys: string[] = []
-  /** 1: its file is there. */
-  #there = new Uint8Array(0)
-  files = 0
-
-  add(content: ContentRecord): void {
-    const row = this.#rows.enter(content.number)
-    this.#columns.write(row, content)
-    this.#keys[row] = content.key
+  accessedMs(clip: number): number {
+    const at = this.#clips.columns.lastAccessMs(clip)
+    return at === 0 ? this.addedMs(clip) : at
   }
 
-  meet(directory: ContentFiles): void {
-    this.files = 0
-    this.#there = new Uint8Array(this.#rows.size)
-    for (let row = 0; row < this.#there.length; row += 1) {
-      if (!this.#columns.isIn(directory, row)) continue
-      this.#there[row] = 1
-      this.files += 1
-    }
+  accesses(clip: number): number {
+    return this.#clips.columns.accesses(clip)
   }
 
-  /** null: it has no record or no file. */
-  withFile(number: number): RowContent | null {
-    const row = this.#rows.find(number)
-    if (row === none || this.#there[row] !== 1) return null
-    return { key: this.#keys[row] ?? '', bytes: this.#columns.bytes(row), record: () => this.#read(row) }
-  }
-
-  *all(): IterableIterator<ContentRecord> {
-    for (let row = 0; row < this.#rows.size; row += 1) if (this.#there[row] === 1) yield this.#read(row)
-  }
-
-  #read(row: number): ContentRecord {
-    return this.#columns.read(row, this.#keys[row] ?? '')
+  bytes(content: number): number {
+    return this.#contents.columns.bytes(content)
   }
 }

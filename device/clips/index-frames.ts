@@ -7,6 +7,7 @@
  */
 import { indexLimits } from '../../core/clip-limits.ts'
 import type { ClipFiles } from '../../core/ports.ts'
+import { FileWindow } from './file-window.ts'
 import { type ChunkSeal, chunkSeal, fileNonceBytes, sealTagBytes } from './xchacha.ts'
 
 const fileMagic = Buffer.from('EBX1')
@@ -22,8 +23,11 @@ export interface Frame {
   readonly number: number
   /** One of those that were written when the file was made. */
   readonly snapshot: boolean
+  /** Good until `free`. */
   readonly records: Buffer
   readonly endOffset: number
+  /** Gives the memory of the records back, which would wait for the garbage collector: of a large index that is much. */
+  free(): void
 }
 
 /** Makes the frames of one file. */
@@ -69,7 +73,7 @@ export async function openFrames(
   name: string,
   key: Uint8Array,
 ): Promise<FrameReader | 'foreign' | null> {
-  const window = new Window(files, name)
+  const window = new FileWindow(files, name)
   if ((await files.readAt(name, 0, Buffer.alloc(0))) === null) return null
   const head = await window.at(0, fileHeadBytes)
   if (head.length < fileHeadBytes || !head.subarray(0, fileMagic.length).equals(fileMagic)) return 'foreign'
@@ -98,7 +102,7 @@ export const firstFrameOffset = fileHeadBytes
 const searchBytes = 64 * 1024
 
 async function frameAt(
-  window: Window,
+  window: FileWindow,
   seal: ChunkSeal,
   offset: number,
   least: number,
@@ -112,36 +116,17 @@ async function frameAt(
   const clear = sealed.length === length ? seal.open(number, false, sealed) : null
   if (clear === null) return null
   const endOffset = offset + frameHeadBytes + length
-  return { number, snapshot: clear[0] === snapshotMark, records: clear.subarray(1), endOffset }
-}
-
-/** A part of the file in memory, so that small frames do not cost a read each. */
-class Window {
-  readonly #files: ClipFiles
-  readonly #name: string
-  #from = 0
-  #bytes: Buffer = Buffer.alloc(0)
-  #room: Buffer = Buffer.alloc(0)
-
-  constructor(files: ClipFiles, name: string) {
-    this.#files = files
-    this.#name = name
-  }
-
-  /** Good until the next call. Shorter only at the end of the file. */
-  async at(offset: number, length: number): Promise<Buffer> {
-    const inside = offset >= this.#from && offset + length <= this.#from + this.#bytes.length
-    if (!inside) {
-      const wanted = Math.max(length, windowBytes)
-      const bytes = this.#room.length === wanted ? this.#room : Buffer.allocUnsafe(wanted)
-      this.#room = bytes
-      const read = (await this.#files.readAt(this.#name, offset, bytes)) ?? 0
-      this.#from = offset
-      this.#bytes = bytes.subarray(0, read)
-    }
-    const start = offset - this.#from
-    return this.#bytes.subarray(start, start + length)
+  return {
+    number,
+    snapshot: clear[0] === snapshotMark,
+    records: clear.subarray(1),
+    endOffset,
+    free: () => letGo(clear),
   }
 }
 
-const windowBytes = 256 * 1024
+/** Nobody must use it any more. Memory that it has a part in stays. */
+function letGo(bytes: Buffer): void {
+  const { buffer } = bytes
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0)
+}

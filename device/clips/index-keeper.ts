@@ -99,8 +99,10 @@ export class IndexKeeper {
   *#snapshot(): IterableIterator<IndexRecord> {
     const { cache, contents, clips, skills, figures, age } = this.#state
     const order = Array.from(cache.entries(), (it) => it.clip)
+    const stats = cache.stats()
+    yield { kind: 'room', clips: stats.items, contents: stats.contents }
     yield { kind: 'age', ...age.mark() }
-    yield { kind: 'figures', figures: figuresList(figuresNow(figures, cache.stats())) }
+    yield { kind: 'figures', figures: figuresList(figuresNow(figures, stats)) }
     for (const [skill, seq] of skills) yield { kind: 'skill', skill, seq }
     const told = new Set<string>()
     for (const id of order) {

@@ -9,7 +9,9 @@ import { raise } from '../../core/errors.ts'
 import type { ClipFiles, Entropy } from '../../core/ports.ts'
 import { ByteWriter } from './bytes.ts'
 import { type FrameSealer, firstFrameOffset, frameSealer, openFrames } from './index-frames.ts'
-import { type IndexRecord, knownNames, readRecords, writeRecord } from './index-record.ts'
+import { type IndexRecord, writeRecord } from './index-record.ts'
+import { type RecordReader, readRecords, recordTools, writeTable } from './index-records.ts'
+import { ClipTable, ContentTable } from './index-table.ts'
 import { fileNonceBytes } from './xchacha.ts'
 
 export const indexFile = 'index'
@@ -22,8 +24,7 @@ export interface IndexParts {
   readonly key: Uint8Array
 }
 
-export interface IndexReader {
-  record(record: IndexRecord): void
+export interface IndexReader extends RecordReader {
   /** Records are lost between those before and those to come, and changes that they told of. */
   changesLost(): void
 }
@@ -66,7 +67,7 @@ export async function openIndex(
   let number = 0
   let snapshotBytes = firstFrameOffset
   let damage: IndexFound['damage'] = 'none'
-  const names = knownNames()
+  const tools = recordTools()
   for (;;) {
     const frame = await reader.at(offset, number)
     if (frame !== null) {
@@ -74,10 +75,11 @@ export async function openIndex(
       if (lost) damage = 'inside'
       // Of a snapshot only additions can be lost; its last frame cannot be told from a change.
       if (lost && !frame.snapshot) to.changesLost()
-      if (!readRecords(frame.records, (it) => to.record(it), names)) {
+      if (!readRecords(frame.records, to, tools)) {
         damage = 'inside'
         if (!frame.snapshot) to.changesLost()
       }
+      frame.free()
       number = frame.number + 1
       offset = frame.endOffset
       if (frame.snapshot) snapshotBytes = offset
@@ -166,7 +168,9 @@ class Log implements IndexLog {
     const place: Place = { nonce, frames: 0, bytes: sealer.head.length, snapshotBytes: 0, tailFrames: 0 }
     await files.write(nextIndexFile, sealer.head)
     this.#writer.clear()
+    const tables = new Tables(this.#writer)
     const flush = async (): Promise<void> => {
+      tables.write()
       const frame = sealer.frame(place.frames, true, this.#writer.take())
       await files.append(nextIndexFile, frame)
       place.frames += 1
@@ -174,10 +178,10 @@ class Log implements IndexLog {
       this.#writer.clear()
     }
     for (const record of records) {
-      writeRecord(this.#writer, record)
-      if (this.#writer.length >= indexLimits.frameBytes) await flush()
+      tables.add(record)
+      if (tables.length >= indexLimits.frameBytes) await flush()
     }
-    if (this.#writer.length > 0) await flush()
+    if (tables.length > 0) await flush()
     await files.syncFile(nextIndexFile)
     this.#place = null
     await files.rename(nextIndexFile, indexFile)
@@ -185,5 +189,42 @@ class Log implements IndexLog {
     place.snapshotBytes = place.bytes
     this.#place = place
     this.#sealer = sealer
+  }
+}
+
+/** Records of a snapshot on their way into a frame: clips and contents as tables. */
+class Tables {
+  readonly #writer: ByteWriter
+  readonly #clips = new ClipTable()
+  readonly #contents = new ContentTable()
+
+  constructor(writer: ByteWriter) {
+    this.#writer = writer
+  }
+
+  /** Of all that was added, about. */
+  get length(): number {
+    return this.#writer.length + this.#clips.bytes + this.#contents.bytes
+  }
+
+  add(record: IndexRecord): void {
+    if (record.kind === 'clip') {
+      if (this.#clips.full) this.write()
+      this.#clips.add(record)
+    } else if (record.kind === 'content') {
+      if (this.#contents.full) this.write()
+      this.#contents.add(record)
+    } else {
+      this.write()
+      writeRecord(this.#writer, record)
+    }
+  }
+
+  /** What lies in the tables becomes records. */
+  write(): void {
+    for (const table of [this.#contents, this.#clips]) {
+      if (table.rows > 0) writeTable(this.#writer, table)
+      table.clear()
+    }
   }
 }

@@ -1,13 +1,15 @@
 /**
  * The records of the index of the clip cache, as bytes: what contents there are, which clips refer to them.
- * Promise: what `readRecords` hands out has every name, size and time in range; a record of a kind or with a value that
+ * Promise: what `recordOf` hands out has every name, size and time in range; a record of a kind or with a value that
  * this version does not know is passed over, so that the other slot of a board may know more.
- * Leaves to others: frames, seals and order (index-log.ts), what the records mean together (clip-store.ts).
+ * Leaves to others: many records (index-records.ts), frames, seals and order (index-log.ts), what the records mean together (clip-store.ts).
  */
 import { clipLimits } from '../../core/clip-limits.ts'
 import { safeName } from '../../core/units.ts'
-import { type Audio, clipFormats, languageForm, sampleRates } from '../../core/wire/skills.ts'
-import { ByteReader, type ByteWriter } from './bytes.ts'
+import { type Audio, clipFormats, sampleRates } from '../../core/wire/skills.ts'
+import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { Names } from './index-names.ts'
+import { noLevel } from './index-table.ts'
 
 /** Bytes under one SHA-256 (a private one: under a name of its own), and how their file opens. */
 export interface ContentRecord {
@@ -56,8 +58,11 @@ export type IndexRecord =
   | { readonly kind: 'skill'; readonly skill: string; readonly seq: number }
   /** `wallMs` 0: the clock of the device was not to be trusted. */
   | { readonly kind: 'age'; readonly ageMs: number; readonly wallMs: number }
+  /** So many clips and contents are told of next, about. */
+  | { readonly kind: 'room'; readonly clips: number; readonly contents: number }
   | { readonly kind: 'figures'; readonly figures: readonly number[] }
 
+/** 10 and 11 are tables (index-records.ts). */
 const codes: Readonly<Record<IndexRecord['kind'], number>> = {
   content: 1,
   clip: 2,
@@ -68,9 +73,9 @@ const codes: Readonly<Record<IndexRecord['kind'], number>> = {
   figures: 7,
   pinned: 8,
   shared: 9,
+  room: 12,
 }
 
-const noLevel = 255
 const flag = { pinned: 1, shared: 2, language: 4, listed: 8 } as const
 const ownKeyFlag = 1
 const countMax = 0xffff_ffff
@@ -112,6 +117,10 @@ function writeFields(to: ByteWriter, it: IndexRecord): void {
       to.f64(it.ageMs)
       to.f64(it.wallMs)
       break
+    case 'room':
+      to.u32(it.clips)
+      to.u32(it.contents)
+      break
     case 'figures':
       to.u8(it.figures.length)
       for (const figure of it.figures) to.f64(figure)
@@ -150,57 +159,11 @@ function writeClip(to: ByteWriter, it: ClipRecord): void {
   to.f64(it.lastAccessMs)
 }
 
-/** Kind (1 byte), length (2). */
-const headBytes = 3
-
-/** Names that come again and again: each is looked at once, and is one text for all records. */
-export interface Names {
-  /** @returns the name, or null when it can be none */
-  skill(text: string): string | null
-  language(text: string): string | null
-}
-
-export function knownNames(): Names {
-  return { skill: known(safeName), language: known(languageForm) }
-}
-
-function known(form: RegExp): (text: string) => string | null {
-  const names = new Map<string, string | null>()
-  return (text) => {
-    const before = names.get(text)
-    if (before !== undefined) return before
-    const name = form.test(text) ? text : null
-    names.set(text, name)
-    return name
-  }
-}
-
 /**
- * @param names known from records before these
- * @returns false when the bytes are no records; what `take` was told of before then is not to be trusted.
+ * @param code of its kind. @returns null: of a kind, or with a value, that this version does not know
+ * (where `from` is short it says nothing)
  */
-export function readRecords(
-  bytes: Buffer,
-  take: (record: IndexRecord) => void,
-  names: Names = knownNames(),
-): boolean {
-  let at = 0
-  const from = new ByteReader(bytes, 0, 0)
-  while (at < bytes.length) {
-    if (at + headBytes > bytes.length) return false
-    const code = bytes.readUInt8(at)
-    const end = at + headBytes + bytes.readUInt16LE(at + 1)
-    if (end > bytes.length) return false
-    from.turnTo(at + headBytes, end)
-    const record = recordOf(code, from, names)
-    if (from.short) return false
-    if (record !== null) take(record)
-    at = end
-  }
-  return true
-}
-
-function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | null {
+export function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | null {
   switch (code) {
     case codes.content:
       return contentOf(from)
@@ -218,6 +181,8 @@ function recordOf(code: number, from: ByteReader, names: Names): IndexRecord | n
       return skillOf(from)
     case codes.age:
       return ageOf(from)
+    case codes.room:
+      return { kind: 'room', clips: from.u32(), contents: from.u32() }
     case codes.figures:
       return { kind: 'figures', figures: Array.from({ length: from.u8() }, () => from.f64()) }
     default:

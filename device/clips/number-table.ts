@@ -14,8 +14,7 @@ export class NumberTable {
 
   /** @param expected numbers, for which there is room from the beginning */
   constructor(expected = 0) {
-    let slots = slotsAtFirst
-    while (slots < 2 * expected) slots *= 2
+    const slots = slotsFor(expected)
     this.#slots = new Int32Array(slots)
     this.#numbers = new Int32Array(slots / 2)
   }
@@ -31,13 +30,17 @@ export class NumberTable {
 
   /** @returns its row, which may be a new one */
   enter(number: number): number {
-    const known = this.find(number)
+    let place = this.#place(number | 0)
+    const known = (this.#slots[place] ?? 0) - 1
     if (known !== none) return known
-    if (this.#size === this.#numbers.length) this.#grow()
+    if (this.#size === this.#numbers.length) {
+      this.#grow()
+      place = this.#place(number | 0)
+    }
     const row = this.#size
     this.#size += 1
     this.#numbers[row] = number
-    this.#slots[this.#place(number | 0)] = row + 1
+    this.#slots[place] = row + 1
     return row
   }
 
@@ -54,11 +57,27 @@ export class NumberTable {
     }
   }
 
+  /** Makes room for so many, which are expected. */
+  reserve(expected: number): void {
+    const slots = slotsFor(expected)
+    if (slots > this.#slots.length) this.#resize(slots)
+  }
+
   #grow(): void {
-    this.#numbers = widerInts(this.#numbers, 2 * this.#numbers.length)
-    this.#slots = new Int32Array(2 * this.#slots.length)
+    this.#resize(2 * this.#slots.length)
+  }
+
+  #resize(slots: number): void {
+    this.#numbers = widerInts(this.#numbers, slots / 2)
+    this.#slots = new Int32Array(slots)
     for (let row = 0; row < this.#size; row += 1) {
       this.#slots[this.#place(this.#numbers[row] ?? 0)] = row + 1
     }
   }
+}
+
+function slotsFor(expected: number): number {
+  let slots = slotsAtFirst
+  while (slots < 2 * expected) slots *= 2
+  return slots
 }

@@ -4,13 +4,13 @@
  */
 import { assert } from '../../core/assert.ts'
 import type { ClipCache } from './cache-types.ts'
-import { ClipColumns } from './columns.ts'
+import { ClipColumns } from './clip-columns.ts'
 import type { ClipRecord } from './index-record.ts'
 import { none } from './ring.ts'
 
 export class PackedClips {
   readonly #cache: Pick<ClipCache, 'row' | 'names'>
-  readonly #columns = new ClipColumns()
+  #columns = new ClipColumns()
 
   constructor(cache: Pick<ClipCache, 'row' | 'names'>) {
     this.#cache = cache
@@ -19,6 +19,11 @@ export class PackedClips {
   /** So many clips are expected. */
   reserve(clips: number): void {
     this.#columns.reserve(clips)
+  }
+
+  /** Takes what is known of all clips that the policy has, in the rows that it has for them. */
+  adopt(columns: ClipColumns): void {
+    this.#columns = columns
   }
 
   has(id: string): boolean {

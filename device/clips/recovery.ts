@@ -13,7 +13,7 @@ import { createClipCache } from './clip-cache.ts'
 import { cacheKeys, keyFile, makeClipKey, nextKeyFile, openClipKey } from './clip-key.ts'
 import { ClipStore } from './clip-store.ts'
 import { ContentFiles } from './content-files.ts'
-import { Contents, fileOf, isContentFile } from './contents.ts'
+import { Contents, isContentFile } from './contents.ts'
 import { deviceAge } from './device-age.ts'
 import { Found } from './found.ts'
 import { IndexKeeper } from './index-keeper.ts'
@@ -21,7 +21,6 @@ import { indexFile, nextIndexFile, openIndex } from './index-log.ts'
 import { PackedClips } from './packed-clips.ts'
 import { Placing } from './placing.ts'
 import { restore } from './restore.ts'
-import type { StoreState } from './store-types.ts'
 
 export interface StoreParts {
   readonly files: ClipFiles
@@ -54,6 +53,7 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   ])
   found.meet(directory)
   const unknown = [...directory.unknown()]
+  directory.free()
   const gone = index.state === 'missing' && unknown.length > 0
   if (gone || index.state === 'foreign' || index.damage === 'inside') {
     lost.push(fault('EB-CLIP-INDEX', `the index of the clip cache is ${gone ? 'missing' : 'damaged'}`))
@@ -74,13 +74,10 @@ export async function openClipStore(parts: StoreParts, limits: CacheLimits): Pro
   const keeper = new IndexKeeper(state)
   const sync = { file: files.syncFile, directory: files.syncDir }
   store = new ClipStore(state, keeper, new Placing(state, keeper, sync, found.highest))
-  cache.reserve(found.clips, found.files)
-  contents.reserve(found.files)
-  clips.reserve(found.clips)
-  const missing = restore(state, keeper, found.rows())
+  const { missing, strays } = restore(state, keeper, found)
   if (missing > 0) lost.push(fault('EB-CLIP-INDEX', `${missing} clips of the cache have lost their files`))
   // First, since they take room that the index may need.
-  await removeStrays(files, [...unknown, ...unfinished], found, state)
+  await removeStrays(files, [...unknown, ...unfinished, ...strays], contents)
   const whole = index.state === 'read' && index.damage === 'none'
   await store.begin(!whole || missing > 0)
   return {
@@ -122,21 +119,10 @@ async function lookAt(
 }
 
 /** Removes files that nothing knows, and those of contents that no clip refers to any more. */
-async function removeStrays(
-  files: ClipFiles,
-  unknown: readonly string[],
-  found: Found,
-  { contents, cache }: StoreState,
-): Promise<void> {
+async function removeStrays(files: ClipFiles, strays: readonly string[], contents: Contents): Promise<void> {
   // What left just now goes once the index has forgotten it.
   const leaving = contents.orphans()
   contents.keepOrphans(leaving)
   const stays = new Set(leaving)
-  for (const name of unknown) if (!stays.has(name)) await files.remove(name)
-  if (found.files === cache.stats().contents) return
-  for (const record of found.contents()) {
-    const file = fileOf(record)
-    const isKnown = contents.get(record.key)?.nonce === record.nonce
-    if (!isKnown && !stays.has(file)) await files.remove(file)
-  }
+  for (const name of strays) if (!stays.has(name)) await files.remove(name)
 }

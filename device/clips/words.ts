@@ -15,6 +15,11 @@ export class Words {
     return number
   }
 
+  /** One more has it, by its number. */
+  more(number: number): void {
+    this.#users[number] = (this.#users[number] ?? 0) + 1
+  }
+
   text(number: number): string | null {
     return this.#texts[number] ?? null
   }

@@ -3,7 +3,13 @@
  * of them must be the same: the answer, what the listener heard and in which order, all lists, all figures.
  */
 import { expect } from 'vitest'
-import type { CacheLimits, CacheListener, ClipCache, NewClip } from '../../../device/clips/cache-types.ts'
+import type {
+  CacheLimits,
+  CacheListener,
+  ClipCache,
+  KnownRows,
+  NewClip,
+} from '../../../device/clips/cache-types.ts'
 import { createClipCache } from '../../../device/clips/clip-cache.ts'
 import { ClipModel } from './clip-model.ts'
 
@@ -55,6 +61,28 @@ export class ClipPair {
   constructor(limits: CacheLimits) {
     this.real = createClipCache(limits, this.heard)
     this.model = new ClipModel(limits)
+  }
+
+  /**
+   * Fills the empty cache: the model clip by clip, the real one at once, when it takes them so.
+   * @param list the same by turns as `rows` by rows. @returns whether it took them at once
+   */
+  load(list: readonly (readonly [clip: string, it: NewClip])[], rows: KnownRows, isOnce: boolean): boolean {
+    const { real, model, nowMs } = this
+    const expected = list.map(([clip, it]) => model.put(clip, it, nowMs))
+    const said = model.said()
+    const isPlain = said.length === 0 && expected.every((it) => it === 'added' || it === 'alias')
+    const loaded = real.load(rows, nowMs)
+    expect(loaded).toBe(isPlain && isOnce)
+    expect(this.heard.said).toEqual([])
+    if (!loaded) {
+      expect(real.stats()).toMatchObject({ items: 0, contents: 0, sizeBytes: 0, pinnedBytes: 0 })
+      expect(list.map(([clip, it]) => real.put(clip, it, nowMs))).toEqual(expected)
+      expect(this.heard.said.splice(0)).toEqual(said)
+    }
+    this.look()
+    this.rows = null
+    return loaded
   }
 
   /** @param look compare all lists and figures as well, not only the answer and what is said */

@@ -1,11 +1,13 @@
 /** What a clip cache still knows after a start: everything that was told, in the order of use, and nothing else. */
 import { describe, expect, it } from 'vitest'
+import { raise } from '../../../core/errors.ts'
 import type { ClipStore } from '../../../device/clips/clip-store.ts'
 import {
   about,
   bytesIn,
   bytesOf,
   clipWorld,
+  codeOf,
   contentFiles,
   hour,
   minute,
@@ -164,6 +166,27 @@ describe('after a start', () => {
     expect(await bytesIn(again, 'long')).toEqual(bytesOf('a', 300))
     expect(await contentFiles(world)).toHaveLength(1)
     expect(Object.keys(known((await openStore(world)).store))).toEqual(['long'])
+  })
+
+  it('what expired goes when the index has forgotten it, and is not missed later', async () => {
+    const world = clipWorld()
+    const { store } = await openStore(world)
+    await placeClip(store, about('a', 'red', { ttlMs: hour }), bytesOf('a', 300))
+    await placeClip(store, about('b'), bytesOf('b', 300))
+    await placeClip(store, about('c', 'red', { ttlMs: hour, pinned: true }), bytesOf('c', 300))
+    await store.begin(true)
+    await world.time.pass(2 * hour)
+    world.files.fault = (operation, name) => {
+      if (operation === 'append' && name === 'index') raise('EB-DATA-IO', 'planted')
+    }
+    expect(await codeOf(openStore(world))).toBe('EB-DATA-IO')
+    expect(await contentFiles(world)).toHaveLength(3)
+    world.files.fault = () => {}
+    for (let start = 0; start < 2; start += 1) {
+      const { store: again, lost } = await openStore(world)
+      expect([Object.keys(known(again)).sort(), lost]).toEqual([['b', 'c'], []])
+      expect(await contentFiles(world)).toHaveLength(2)
+    }
   })
 
   it('a clip whose content had to give way for one that was used later gets it back', async () => {

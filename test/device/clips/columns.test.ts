@@ -5,10 +5,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { clipLimits } from '../../../core/clip-limits.ts'
 import { clipFormats, sampleRates } from '../../../core/wire/skills.ts'
-import { ClipColumns, ContentColumns } from '../../../device/clips/columns.ts'
+import { ByteWriter } from '../../../device/clips/bytes.ts'
+import { ClipColumns } from '../../../device/clips/clip-columns.ts'
+import { ContentColumns } from '../../../device/clips/content-columns.ts'
 import { ContentFiles } from '../../../device/clips/content-files.ts'
 import { Found } from '../../../device/clips/found.ts'
 import type { ClipRecord, ContentRecord } from '../../../device/clips/index-record.ts'
+import { readRecords, writeTable } from '../../../device/clips/index-records.ts'
+import { ClipTable, ContentTable } from '../../../device/clips/index-table.ts'
 import { NumberTable } from '../../../device/clips/number-table.ts'
 import { Words } from '../../../device/clips/words.ts'
 
@@ -50,6 +54,15 @@ const content: fc.Arbitrary<ContentRecord> = fc.record({
     compressionLevel: fc.option(fc.nat(254)),
   }),
 })
+
+/** A table as it comes back out of the index. */
+function throughRecords<T extends ClipTable | ContentTable>(table: T, take: (table: T) => void): void {
+  const to = new ByteWriter()
+  writeTable(to, table)
+  const one = (it: ClipTable | ContentTable): void => take(it as T)
+  expect(readRecords(Buffer.from(to.take()), { record: () => {}, clips: one, contents: one })).toBe(true)
+}
+
 const steps = <T>(record: fc.Arbitrary<T>) =>
   fc.array(fc.record({ row: fc.nat(300), record: fc.option(record) }), { maxLength: 60 })
 
@@ -177,7 +190,7 @@ describe('what the index said', () => {
     found.record({ ...aClip(5, 5), language: 'de' })
     const rest = Array.from({ length: 196 }, (_, n) => n + 5)
     expect(order(found)).toEqual([1, 4, ...rest, 3])
-    expect(found.clips).toBe(199)
+    expect(found.size).toBe(199)
     const rows = [...found.rows()].map((it) => it.clip)
     expect(rows[0]).toEqual({ ...aClip(1, 1), pinned: true })
     expect(rows[1]).toEqual({ ...aClip(4, 4), shared: true })
@@ -185,7 +198,7 @@ describe('what the index said', () => {
     expect(rows.at(-1)).toEqual({ ...aClip(3, 3), accesses: 7, lastAccessMs: 70 })
     found.changesLost()
     found.record(aClip(9, 9))
-    expect([order(found), found.clips, found.highest]).toEqual([[9], 1, 200])
+    expect([order(found), found.size, found.highest]).toEqual([[9], 1, 200])
   })
 
   it('knows which contents have files, and which files have no content', () => {
@@ -207,7 +220,75 @@ describe('what the index said', () => {
       null,
     ])
     expect(found.files).toBe(2)
-    expect([...found.contents()].map((it) => it.number)).toEqual([1, 3])
+    expect([...found.withFiles()].map((it) => it.number)).toEqual([1, 3])
+  })
+
+  it('is taken by tables as by records, also clips and contents that are told of twice', () => {
+    const byTables = new Found()
+    const byRecords = new Found()
+    const clips = [1, 2, 3, 2, 4].map((number, at) => ({ ...aClip(number, number), accesses: at }))
+    const contents = [1, 2, 2, 4].map((number, at) => ({
+      ...aContent(number, `${at}`.padStart(32)),
+      bytes: 5 + at,
+    }))
+    for (const part of [clips.slice(0, 4), clips.slice(2)]) {
+      const table = new ClipTable()
+      for (const it of part) table.add(it)
+      throughRecords(table, (it) => byTables.clips(it))
+      for (const it of part) byRecords.record(it)
+    }
+    const table = new ContentTable()
+    for (const it of contents) table.add(it)
+    throughRecords(table, (it) => byTables.contents(it))
+    for (const it of contents) byRecords.record(it)
+    for (const found of [byTables, byRecords])
+      found.record({ kind: 'used', clip: 1, accesses: 9, lastAccessMs: 9 })
+    const directory = new ContentFiles([file(1), file(2), file(4)])
+    for (const found of [byTables, byRecords]) found.meet(directory)
+    const shown = (found: Found) => ({
+      ...{ size: found.size, files: found.files },
+      ...{ highest: found.highest, highestContent: found.highestContent },
+      rows: Array.from(found.rows(), (it) => [it.clip, it.content?.record() ?? null]),
+      contents: [...found.withFiles()],
+    })
+    expect(shown(byTables)).toEqual(shown(byRecords))
+    expect(order(byTables)).toEqual([2, 3, 4, 1])
+    expect([byTables.highest, byTables.highestContent]).toEqual([4, 4])
+  })
+
+  it('is sifted: clips that have expired or lost their files, then contents that nothing refers to', () => {
+    const found = new Found()
+    for (const number of [1, 2, 3, 4, 5, 6, 7]) found.record(aContent(number, `${number}`.padStart(32)))
+    const clips = [
+      { ...aClip(1, 1), expiresMs: 100 },
+      { ...aClip(2, 1), expiresMs: 101 },
+      { ...aClip(3, 2), expiresMs: 100 },
+      { ...aClip(4, 3), expiresMs: 1, pinned: true },
+      { ...aClip(5, 4), expiresMs: 1 },
+      { ...aClip(6, 77), expiresMs: 1 },
+      // Added in the future: it lives as long as it would have.
+      { ...aClip(7, 5), addedMs: 150, expiresMs: 150 },
+      { ...aClip(8, 6), addedMs: 150, expiresMs: 151 },
+    ]
+    for (const it of clips) found.record(it)
+    found.meet(new ContentFiles([1, 2, 3, 5, 6, 7].map(file)))
+    const { missing, expired, left, unused } = found.sift(100)
+    expect([missing, expired]).toEqual([2, [1, 3, 7]])
+    expect([left, unused].map((list) => list.map((it) => it.number))).toEqual([[2, 5], [7]])
+    expect([order(found), found.size, found.files]).toEqual([[2, 4, 8], 3, 3])
+    const rows = found.known()
+    const kept = Array.from({ length: rows.turns }, (_, turn) => rows.at(turn)).filter((it) => it >= 0)
+    expect(kept.map((it) => rows.ids[it])).toEqual(['clip2', 'clip4', 'clip8'])
+    expect(
+      kept.map((it) =>
+        rows.names.toString('latin1', 32 * rows.content(it), 32 * rows.content(it) + 32).trim(),
+      ),
+    ).toEqual(['1', '3', '6'])
+    expect(kept.map((it) => rows.expiresMs(it))).toEqual([101, 1, 151])
+    const { contents } = found.columns
+    expect(Array.from({ length: 7 }, (_, row) => contents.has(row))).toEqual(
+      [1, 2, 3, 4, 5, 6, 7].map((it) => [1, 3, 6].includes(it)),
+    )
   })
 
   it('takes no file for that of another content, however alike their names are', () => {
@@ -218,11 +299,11 @@ describe('what the index said', () => {
       fc.tuple(few, few).map(([one, other]) => `0${one}000${'0'.repeat(20)}${other}`),
       { maxLength: 60 },
     )
-    const bytes = (text: string) => Buffer.from(text, 'hex')
+    const words = (text: string) => new Int32Array(new Uint8Array(Buffer.from(text, 'hex')).buffer)
     fc.assert(
       fc.property(nonces, nonces, (there, asked) => {
         const directory = new ContentFiles(there.map((it) => `c${it}`))
-        for (const it of asked) expect(directory.has(bytes(it), 0)).toBe(there.includes(it))
+        for (const it of asked) expect(directory.has(words(it), 0)).toBe(there.includes(it))
         const rest = there.filter((it) => !asked.includes(it))
         expect([...directory.unknown()]).toEqual(rest.map((it) => `c${it}`))
       }),

@@ -24,6 +24,8 @@ async function open(files: SimFiles, seed = 1) {
     { files, entropy: seededEntropy(seed), key },
     {
       record: (it) => void told.push(it.kind === 'shared' ? it.clip : -1),
+      clips: () => void told.push(-1),
+      contents: () => void told.push(-1),
       changesLost: () => void told.push('lost'),
     },
   )
@@ -54,6 +56,39 @@ async function sample() {
     await log.append([seen(1_000_000 + change)])
   }
   return { files, log, offsets, perFrame, count, bytes: Buffer.from(files.content(indexFile) ?? []) }
+}
+
+/** As many clips as contents, each content before its clip. */
+function* pairs(count: number): Generator<IndexRecord> {
+  const audio = { format: 'wav', durationMs: 1, sampleRate: 8_000, bitRate: 1, channels: 1 } as const
+  for (let number = 1; number <= count; number += 1) {
+    const name = `${number}`
+    yield {
+      ...{ kind: 'content', number, key: name.padEnd(32), nonce: name.padEnd(16), ownKey: null, bytes: 1 },
+      audio: { ...audio, compressionLevel: null },
+    }
+    yield {
+      ...{ kind: 'clip', number, id: `clip-${number}`, skill: `skill-${number % 7}`, content: number },
+      ...{ language: null, pinned: false, shared: false, listed: true, createdMs: 0, addedMs: 0 },
+      ...{ expiresMs: 0, accesses: 0, lastAccessMs: 0 },
+    }
+  }
+}
+
+/** Numbers of clips and contents that an index tells of. */
+async function numbersIn(bytes: Uint8Array) {
+  const clips: number[] = []
+  const contents: number[] = []
+  const { found } = await openIndex(
+    { files: withBytes(bytes), entropy: seededEntropy(1), key },
+    {
+      record: () => {},
+      clips: (table) => void clips.push(...table.numbers.subarray(0, table.rows)),
+      contents: (table) => void contents.push(...table.numbers.subarray(0, table.rows)),
+      changesLost: () => {},
+    },
+  )
+  return { damage: found.damage, clips, contents }
 }
 
 const changesOf = ({ told }: Read) => told.filter((it) => it === 'lost' || it > 1_000_000)
@@ -111,6 +146,29 @@ describe('the index', () => {
       expect(it.found.damage).toBe('inside')
       expect(changesOf(it)).toEqual([1, 2, 3, 4, 5].map((change) => 1_000_000 + change))
       expect(it.told.filter((one) => one !== 'lost' && one < count)).toHaveLength(count - perFrame)
+    }
+  })
+
+  it('tells of clips and contents in tables, and one that lost a frame knows all others', async () => {
+    const files = simFiles()
+    const { log } = await open(files)
+    const count = 3_000
+    await log.rewrite(pairs(count))
+    const bytes = Buffer.from(files.content(indexFile) ?? [])
+    const frames: number[] = []
+    for (let at = firstFrameOffset; at < bytes.length; at += 12 + bytes.readUInt32LE(at + 8)) frames.push(at)
+    expect(frames.length).toBeGreaterThan(3)
+    const whole = await numbersIn(bytes)
+    const all = Array.from({ length: count }, (_, at) => at + 1)
+    expect(whole).toEqual({ damage: 'none', clips: all, contents: all })
+    for (const frame of frames.slice(0, -1)) {
+      const it = await numbersIn(flipped(bytes, frame + 100))
+      expect(it.damage).toBe('inside')
+      const lost = count - it.clips.length
+      expect(lost > 200 && lost < 1_000, `${lost}`).toBe(true)
+      // A content may lie at the end of a frame, and its clip in the next.
+      const apart = it.clips.filter((clip) => !it.contents.includes(clip))
+      expect(apart.length + Math.abs(it.contents.length - it.clips.length)).toBeLessThanOrEqual(2)
     }
   })
 
