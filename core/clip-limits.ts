@@ -10,6 +10,8 @@ export const clipLimits = {
   clipBytesMax: 64 * MiB,
   /** Each piece has a hash of its own, so that a clip can be played while it comes. */
   pieceBytes: 64 * KiB,
+  /** Memory for reading that is kept for the next time. */
+  scratchBytes: 256 * KiB,
   durationMsMax: hours(4),
   channelsMax: 8,
   languageMax: 35,

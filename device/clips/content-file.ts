@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { assert } from '../../core/assert.ts'
 import { clipLimits } from '../../core/clip-limits.ts'
 import type { ClipFiles } from '../../core/ports.ts'
+import { letGo, Scratch } from './scratch.ts'
 import { type ChunkSeal, chunkSeal, fileNonceBytes, sealTagBytes } from './xchacha.ts'
 
 const magic = Buffer.from('EBC1')
@@ -94,13 +95,14 @@ export async function* readContent(
   content: StoredContent,
   start: number,
   endExclusive: number,
+  scratch = new Scratch(),
 ): AsyncGenerator<Uint8Array | null, void> {
   assert(start >= 0 && start <= endExclusive && endExclusive <= content.bytes, 'a part of the content')
   if (start === endExclusive) return
   const seal = chunkSeal(content.key, content.nonce)
   const last = chunksOf(content.bytes) - 1
   for (let chunk = Math.floor(start / chunkBytes); chunk * chunkBytes < endExclusive; chunk += 1) {
-    const clear = await readChunk(files, content, seal, chunk, last)
+    const clear = await readChunk(files, content, seal, chunk, last, scratch)
     if (clear === null) {
       yield null
       return
@@ -111,36 +113,48 @@ export async function* readContent(
 }
 
 /** The whole content by one read; null when the file is not what was stored. */
-export async function readWhole(files: ClipFiles, content: StoredContent): Promise<Buffer | null> {
-  const sealed = Buffer.allocUnsafe(sealedBytes(content.bytes))
-  if ((await files.readAt(content.file, 0, sealed)) !== sealed.length) return null
-  if (!hasHead(sealed, content.nonce)) return null
+export function readWhole(
+  files: ClipFiles,
+  content: StoredContent,
+  scratch = new Scratch(),
+): Promise<Buffer | null> {
+  return scratch.lend(sealedBytes(content.bytes), async (sealed) => {
+    const read = await files.readAt(content.file, 0, sealed)
+    return read === sealed.length && hasHead(sealed, content.nonce) ? openWhole(content, sealed) : null
+  })
+}
+
+function openWhole(content: StoredContent, sealed: Buffer): Buffer | null {
   const seal = chunkSeal(content.key, content.nonce)
   const last = chunksOf(content.bytes) - 1
-  const parts: Buffer[] = []
+  // As most are; it need not be copied.
+  if (last === 0) return seal.open(0, true, sealed.subarray(headBytes))
+  const whole = Buffer.allocUnsafeSlow(content.bytes)
   for (let chunk = 0, at = headBytes; chunk <= last; chunk += 1) {
     const end = chunk === last ? sealed.length : at + chunkBytes + sealTagBytes
     const clear = seal.open(chunk, chunk === last, sealed.subarray(at, end))
     if (clear === null) return null
-    parts.push(clear)
+    clear.copy(whole, chunk * chunkBytes)
+    letGo(clear)
     at = end
   }
-  const [only] = parts
-  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, content.bytes)
+  return whole
 }
 
-async function readChunk(
+function readChunk(
   files: ClipFiles,
   content: StoredContent,
   seal: ChunkSeal,
   chunk: number,
   last: number,
+  scratch: Scratch,
 ): Promise<Buffer | null> {
   const clear = chunk === last ? content.bytes - chunk * chunkBytes : chunkBytes
-  const sealed = Buffer.allocUnsafe(clear + sealTagBytes)
   const offset = headBytes + chunk * (chunkBytes + sealTagBytes)
-  if ((await files.readAt(content.file, offset, sealed)) !== sealed.length) return null
-  return seal.open(chunk, chunk === last, sealed)
+  return scratch.lend(clear + sealTagBytes, async (sealed) => {
+    if ((await files.readAt(content.file, offset, sealed)) !== sealed.length) return null
+    return seal.open(chunk, chunk === last, sealed)
+  })
 }
 
 function hasHead(sealed: Buffer, nonce: Uint8Array): boolean {

@@ -17,6 +17,7 @@ import {
 } from './content-file.ts'
 import type { ContentRecord } from './index-record.ts'
 import { none } from './ring.ts'
+import { Scratch } from './scratch.ts'
 import { fileNonceBytes, sealKeyBytes } from './xchacha.ts'
 
 /** A content that is written and that nothing refers to yet. */
@@ -59,6 +60,7 @@ export class Contents {
   readonly #inUse = new Map<string, InUse>()
   /** Files that nothing refers to any more, to be removed when that is durable. */
   readonly #orphans = new Set<string>()
+  readonly #scratch = new Scratch()
   #next: number
   /** Told when the last reader of an orphan has left. */
   onIdle: () => void = () => {}
@@ -182,7 +184,7 @@ export class Contents {
     endExclusive: number,
   ): AsyncGenerator<Uint8Array | null, void> {
     const stored = { file: draft.file, key: draft.ownKey ?? this.#key, nonce: draft.nonce, bytes }
-    return readContent(this.#files, stored, start, endExclusive)
+    return readContent(this.#files, stored, start, endExclusive, this.#scratch)
   }
 
   /** The record of a draft whose bytes are durable. */
@@ -204,8 +206,8 @@ export class Contents {
     let open = true
     return {
       content: record,
-      part: (start, endExclusive) => readContent(this.#files, stored, start, endExclusive),
-      whole: () => readWhole(this.#files, stored),
+      part: (start, endExclusive) => readContent(this.#files, stored, start, endExclusive, this.#scratch),
+      whole: () => readWhole(this.#files, stored, this.#scratch),
       done: () => {
         if (!open) return
         open = false

@@ -8,6 +8,7 @@
 import { indexLimits } from '../../core/clip-limits.ts'
 import type { ClipFiles } from '../../core/ports.ts'
 import { FileWindow } from './file-window.ts'
+import { letGo } from './scratch.ts'
 import { type ChunkSeal, chunkSeal, fileNonceBytes, sealTagBytes } from './xchacha.ts'
 
 const fileMagic = Buffer.from('EBX1')
@@ -123,10 +124,4 @@ async function frameAt(
     endOffset,
     free: () => letGo(clear),
   }
-}
-
-/** Nobody must use it any more. Memory that it has a part in stays. */
-function letGo(bytes: Buffer): void {
-  const { buffer } = bytes
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0)
 }
