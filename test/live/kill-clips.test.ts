@@ -15,7 +15,7 @@ import { openClipService } from '../../device/clips/clip-service.ts'
 import { fileOf } from '../../device/clips/contents.ts'
 import { loadBytes, loadItems, loadPorts, loadSettings } from './clip-load-parts.ts'
 
-const killsWanted = 100
+const killsWanted = Number(process.env['EVERBOOT_KILLS'] ?? 40)
 const program = join(import.meta.dirname, 'clip-load.ts')
 
 interface Said {
