@@ -43,15 +43,20 @@ interface Program {
   inSlot: boolean
 }
 
+const consoleOf = (directory: string): Promise<string> => readFile(join(directory, 'console.log'), 'utf8')
+
+/** Waits until both run in this boot and the agent has said so: then it has written what it writes at its start. */
 async function alive(directory: string): Promise<{ agent: Program; service: Program }> {
   for (let tries = 0; tries < 200; tries += 1) {
     const found = (await status(directory))['processes'] as { agent: Program | null; service: Program | null }
-    if (found.agent !== null && found.service !== null) return { agent: found.agent, service: found.service }
+    const text = await consoleOf(directory)
+    const hasSpoken = text.slice(Math.max(0, text.lastIndexOf('board: handover'))).includes('agent: lives on')
+    if (found.agent !== null && found.service !== null && hasSpoken) {
+      return { agent: found.agent, service: found.service }
+    }
     await sleep(50)
   }
-  throw new Error(
-    `agent and service do not both run: ${await readFile(join(directory, 'console.log'), 'utf8')}`,
-  )
+  throw new Error(`agent and service do not both run: ${await consoleOf(directory)}`)
 }
 
 /** The agent sees the order at once as its own file: one that it could read but not empty would kill it. */
@@ -96,8 +101,7 @@ describe('emulated board without root', { timeout: 120_000 }, () => {
       if (root) expect((await stat(`/proc/${it.pid}`)).uid).toBe(65_534)
     }
     expect((await stat(join(directory, 'data/everboot/device.json'))).mode & 0o077).toBe(0)
-    const text = await readFile(join(directory, 'console.log'), 'utf8')
-    expect(text).toMatch(/agent: lives on board-1, key of 64 digits/)
+    expect(await consoleOf(directory)).toMatch(/agent: lives on board-1, key of 64 digits/)
     expect(await board.stop()).toBe(0)
   })
 
