@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { askBoard } from '../../bootloader-sim/adapters/control.ts'
-import { boardPaths } from '../../bootloader-sim/board-file.ts'
 import { becomeNobody, oneself } from '../nobody.ts'
 import {
+  alive,
   type BoardRun,
   command,
+  consoleOf,
   install,
   openWorkshop,
   remains,
@@ -34,29 +34,14 @@ async function nobodysBoard(release: string, options: readonly string[] = []): P
   return directory
 }
 
-const status = (directory: string): Promise<Readonly<Record<string, unknown>>> =>
-  askBoard(join(directory, boardPaths.socket), { do: 'status' })
-
 interface Program {
   pid: number
   executable: string
   inSlot: boolean
 }
 
-const consoleOf = (directory: string): Promise<string> => readFile(join(directory, 'console.log'), 'utf8')
-
-/** Waits until both run in this boot and the agent has said so: then it has written what it writes at its start. */
-async function alive(directory: string): Promise<{ agent: Program; service: Program }> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    const found = (await status(directory))['processes'] as { agent: Program | null; service: Program | null }
-    const text = await consoleOf(directory)
-    const hasSpoken = text.slice(Math.max(0, text.lastIndexOf('board: handover'))).includes('agent: lives on')
-    if (found.agent !== null && found.service !== null && hasSpoken) {
-      return { agent: found.agent, service: found.service }
-    }
-    await sleep(50)
-  }
-  throw new Error(`agent and service do not both run: ${await consoleOf(directory)}`)
+function programs(status: Readonly<Record<string, unknown>>): { agent: Program; service: Program } {
+  return status['processes'] as { agent: Program; service: Program }
 }
 
 /** The agent sees the order at once as its own file: one that it could read but not empty would kill it. */
@@ -94,7 +79,7 @@ describe('emulated board without root', { timeout: 120_000 }, () => {
     board = startBoard(directory, [], nobody)
     expect(await board.boots(1)).toMatchObject({ slot: 'a', version: '1.0' })
     expect(board.events[0]).toMatchObject({ event: 'board', mode: 'plain', why: 'not running as root' })
-    const { agent, service } = await alive(directory)
+    const { agent, service } = programs(await alive(directory))
     for (const it of [agent, service]) {
       expect(it.inSlot).toBe(true)
       expect(it.executable.startsWith(join(directory, 'unpacked/'))).toBe(true)

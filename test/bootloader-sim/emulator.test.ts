@@ -6,11 +6,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { askBoard } from '../../bootloader-sim/adapters/control.ts'
-import { boardPaths } from '../../bootloader-sim/board-file.ts'
 import { pinnedNode } from '../../images/boards/sim/adapters/host-files.ts'
 import { oneself } from '../nobody.ts'
 import {
+  alive,
   type BoardRun,
   command,
   deviceId,
@@ -40,19 +39,6 @@ interface Program {
 
 function programs(status: Record<string, unknown>): { agent: Program; service: Program } {
   return status['processes'] as { agent: Program; service: Program }
-}
-
-/** Waits until agent and service both run. */
-async function alive(directory: string): Promise<Record<string, unknown>> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const status = await askBoard(join(directory, boardPaths.socket), { do: 'status' })
-    const both = status['processes'] as { agent: Program | null; service: Program | null } | undefined
-    if (both?.agent && both.service) return status
-    await sleep(50)
-  }
-  throw new Error(
-    `agent and service do not both run: ${await readFile(join(directory, 'console.log'), 'utf8')}`,
-  )
 }
 
 describe.skipIf(!root)('emulated board on loop devices', { timeout: 120_000 }, () => {

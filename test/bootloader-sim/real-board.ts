@@ -8,7 +8,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { askBoard } from '../../bootloader-sim/adapters/control.ts'
 import { openFileDevice } from '../../bootloader-sim/adapters/file-device.ts'
 import { readBoard } from '../../bootloader-sim/adapters/runner.ts'
 import { boardPaths } from '../../bootloader-sim/board-file.ts'
@@ -281,4 +283,25 @@ export async function remains(directory: string): Promise<readonly string[]> {
     if (argv.includes(directory)) found.push(`process ${pid}: ${argv}`)
   }
   return found
+}
+
+export function consoleOf(directory: string): Promise<string> {
+  return readFile(join(directory, 'console.log'), 'utf8')
+}
+
+/**
+ * Waits until agent and service both run in this boot and have said so: then they have written what they write at
+ * their start, and answer. @returns the board's status
+ */
+export async function alive(directory: string): Promise<Record<string, unknown>> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const status = await askBoard(join(directory, boardPaths.socket), { do: 'status' })
+    const both = status['processes'] as { agent: unknown; service: unknown } | undefined
+    const text = await consoleOf(directory)
+    const said = text.slice(Math.max(0, text.lastIndexOf('board: handover')))
+    const haveSpoken = said.includes('agent: lives on') && said.includes('service: listens on')
+    if (both?.agent && both.service && haveSpoken) return status
+    await sleep(50)
+  }
+  throw new Error(`agent and service do not both run: ${await consoleOf(directory)}`)
 }
