@@ -1,5 +1,5 @@
 /**
- * Test runner settings: the tests under `test/`, two files at a time, then those that start whole systems, three, then one
+ * Test runner settings: the tests under `test/`, two files at a time, then those that start whole systems, then one
  * by one those that use every core; the last line says how many passed and failed.
  */
 import { fileURLToPath } from 'node:url'
@@ -37,8 +37,6 @@ export default defineConfig({
         test: {
           name: 'whole',
           include: whole,
-          // They wait more than they work.
-          maxWorkers: 3,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           sequence: { groupOrder: 1 },
